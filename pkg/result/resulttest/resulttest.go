@@ -1,0 +1,143 @@
+// Package resulttest checks records of runs in the tests of other packages. It
+// is apart from package result so that no schema validator gets into the
+// program.
+package resulttest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/sseload/sseload/pkg/result"
+)
+
+// Validate reports an error on t unless data is the JSON form of a record that
+// keeps the schema docs/result.schema.json and the sums that the documentation of
+// package result promises. The test must run inside the source tree.
+func Validate(t testing.TB, data []byte) {
+	t.Helper()
+	if err := Check(LoadSchema(t), data); err != nil {
+		t.Errorf("invalid record: %v", err)
+	}
+}
+
+// LoadSchema reads docs/result.schema.json, found from the test's working
+// directory upwards, and fails the test when it cannot.
+func LoadSchema(t testing.TB) *jsonschema.Resolved {
+	t.Helper()
+	path, err := schemaPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s jsonschema.Schema
+	if err := json.Unmarshal(data, &s); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	r, err := s.Resolve(nil)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return r
+}
+
+// schemaPath climbs to the module's root. Tests run in their package's
+// directory, and a path compiled in would not survive -trimpath.
+func schemaPath() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, "docs", "result.schema.json"), nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("no go.mod at or above the working directory: cannot find docs/result.schema.json")
+		}
+		dir = parent
+	}
+}
+
+// Check returns what is wrong with data as a record: the first breach of the
+// schema, or every sum that does not come out.
+func Check(schema *jsonschema.Resolved, data []byte) error {
+	var v any
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	if err := schema.Validate(v); err != nil {
+		return err
+	}
+	f, err := result.Read(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	if len(f.Sources) > 0 {
+		sum := 0
+		for _, s := range f.Sources {
+			sum += s.Runs
+		}
+		if sum != len(f.Runs) {
+			errs = append(errs, fmt.Errorf("sources count %d runs, there are %d", sum, len(f.Runs)))
+		}
+	}
+	for i := range f.Runs {
+		for _, e := range sums(&f.Runs[i]) {
+			errs = append(errs, fmt.Errorf("run %d: %w", i, e))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sums checks the equations between the figures of a run.
+func sums(r *result.Run) []error {
+	var errs []error
+	equal := func(what string, got, want int64) {
+		if got != want {
+			errs = append(errs, fmt.Errorf("%s is %d, want %d", what, got, want))
+		}
+	}
+	c := &r.Connect
+	equal("connect.failures together", total(c.Failures), int64(c.Failed))
+	equal("connect.drops together", total(c.Drops), int64(c.Dropped))
+	if c.Opened+c.Failed > c.Attempted {
+		errs = append(errs, fmt.Errorf("connect: %d opened and %d failed of %d attempted", c.Opened, c.Failed, c.Attempted))
+	}
+	if c.Dropped > c.Opened {
+		errs = append(errs, fmt.Errorf("connect: %d dropped of %d opened", c.Dropped, c.Opened))
+	}
+	if (c.ElapsedNS == nil) != (c.Opened == 0) {
+		errs = append(errs, fmt.Errorf("connect: %d opened, elapsed_ns known: %t", c.Opened, c.ElapsedNS != nil))
+	}
+	if d := r.Delivery; d != nil {
+		equal("delivery.sends.failures together", total(d.Sends.Failures), d.Sends.Failed)
+		if d.Lost != nil && d.Duplicate != nil && d.Misrouted != nil {
+			equal("delivery.received", d.Received, d.Expected-*d.Lost+*d.Duplicate+*d.Misrouted)
+		}
+		for _, k := range d.Clients {
+			equal(fmt.Sprintf("delivery.clients: client %d: received", k.Client),
+				k.Received, k.Expected-k.Lost+k.Duplicate+k.Misrouted)
+		}
+	}
+	return errs
+}
+
+func total(counts map[string]int) int64 {
+	var sum int64
+	for _, n := range counts {
+		sum += int64(n)
+	}
+	return sum
+}
