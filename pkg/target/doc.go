@@ -1,0 +1,11 @@
+// Package target says how to reach a server: which request subscribes a client,
+// which request sends a message, and at which address the server is found.
+//
+// A [Target] holds an [Endpoint] for each kind of request. What differs between
+// clients and messages is written as a template, {room} and the like, compiled
+// once and expanded into the caller's buffer, so that building a request
+// allocates nothing. [Target.Resolve] looks the hosts up and finds out that
+// something listens there, once, before any load.
+//
+// Everything here is safe for concurrent use once resolved.
+package target

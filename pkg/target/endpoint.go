@@ -1,0 +1,282 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Endpoint is one kind of request to one server.
+type Endpoint struct {
+	Method   string
+	Scheme   string // "http" or "https"
+	Host     string // as it stands in the Host header
+	HostPort string // host:port to dial, by name
+	Addr     netip.AddrPort
+
+	path    Template
+	headers []header
+	head    Template // all header lines but Host, Content-Length and Last-Event-ID
+	body    Template
+	hasBody bool
+}
+
+type header struct {
+	name  string
+	value Template
+	// private headers are not shown to another origin after a redirect.
+	private bool
+}
+
+type endpointSpec struct {
+	what        string // what the user calls it
+	method      string
+	url         string
+	headers     []string
+	credentials []string
+	defaults    []string // header lines that the user's replace
+	userAgent   string
+	keys        []Key
+	body        string
+}
+
+func newEndpoint(s endpointSpec) (*Endpoint, error) {
+	loc, err := parseURL(s.url, s.what)
+	if err != nil {
+		return nil, err
+	}
+	if !isToken(s.method) {
+		return nil, specErrorf("", "%q is not a request method", s.method)
+	}
+	e := &Endpoint{Method: s.method, Scheme: loc.scheme, Host: loc.authority, HostPort: loc.hostPort(), hasBody: s.body != ""}
+	if e.path, err = ParseTemplate(loc.path, s.keys); err != nil {
+		return nil, err
+	}
+	if e.body, err = ParseTemplate(s.body, s.keys); err != nil {
+		return nil, err
+	}
+	if loc.user != nil {
+		pass, _ := loc.user.Password()
+		s.credentials = append([]string{"Authorization: Basic " +
+			base64.StdEncoding.EncodeToString([]byte(loc.user.Username()+":"+pass))}, s.credentials...)
+	}
+	defaults := s.defaults
+	if s.userAgent != "" {
+		defaults = append([]string{"User-Agent: " + s.userAgent}, defaults...)
+	}
+	for _, line := range defaults {
+		if err := e.addHeader(line, nil, false); err != nil {
+			return nil, err
+		}
+	}
+	for _, line := range s.credentials {
+		if err := e.addHeader(line, nil, true); err != nil {
+			return nil, err
+		}
+	}
+	for _, line := range s.headers {
+		if err := e.addHeader(line, s.keys, false); err != nil {
+			return nil, err
+		}
+	}
+	for _, h := range e.headers {
+		e.head = concat(e.head, literal(h.name+": "), h.value, literal("\r\n"))
+	}
+	return e, nil
+}
+
+// addHeader takes "Name: value" over one of the same name. With keys nil the
+// value is taken literally.
+func (e *Endpoint) addHeader(line string, keys []Key, private bool) error {
+	name, value, ok := strings.Cut(line, ":")
+	value = strings.TrimSpace(value)
+	if !ok || !isToken(name) || strings.ContainsAny(value, "\r\n\x00") {
+		return specErrorf("write it as 'Name: value'", "header %q is not valid", line)
+	}
+	switch http.CanonicalHeaderKey(name) {
+	case "Host":
+		e.Host = value
+		return nil
+	case "Content-Length", "Transfer-Encoding", "Connection", "Last-Event-Id":
+		return specErrorf("", "header %q is set by sseload itself", name)
+	case "Authorization", "Cookie":
+		private = true
+	}
+	h := header{name: name, value: literal(value), private: private}
+	if keys != nil {
+		t, err := ParseTemplate(value, keys)
+		if err != nil {
+			return err
+		}
+		h.value = t
+	}
+	for i := range e.headers {
+		if strings.EqualFold(e.headers[i].name, name) {
+			e.headers[i] = h
+			return nil
+		}
+	}
+	e.headers = append(e.headers, h)
+	return nil
+}
+
+// isToken checks s against the token rule, RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	if s == "" {
+		return false
+	}
+	for _, c := range []byte(s) {
+		alnum := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !alnum && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Uses reports whether the request differs by k.
+func (e *Endpoint) Uses(k Key) bool {
+	if e.path.Uses(k) || e.body.Uses(k) {
+		return true
+	}
+	for _, h := range e.headers {
+		if h.value.Uses(k) {
+			return true
+		}
+	}
+	return false
+}
+
+// String is the endpoint's URL with its keys in braces.
+func (e *Endpoint) String() string {
+	var b strings.Builder
+	b.WriteString(e.Scheme + "://" + e.Host)
+	for _, p := range e.path.parts {
+		if p.key != "" {
+			b.WriteString("{" + string(p.key) + "}")
+		} else {
+			b.WriteString(p.text)
+		}
+	}
+	return b.String()
+}
+
+// Append writes the request for v onto dst as HTTP/1.1, RFC 9112 section 3.
+// lastEventID, when not empty, goes into a Last-Event-ID header, HTML section
+// 9.2.4. scratch is memory for the body, used and returned grown.
+func (e *Endpoint) Append(dst, scratch []byte, v Vars, lastEventID []byte) (request, grown []byte) {
+	dst = append(dst, e.Method...)
+	dst = append(dst, ' ')
+	dst = e.path.Append(dst, v)
+	dst = append(dst, " HTTP/1.1\r\nHost: "...)
+	dst = append(dst, e.Host...)
+	dst = append(dst, "\r\n"...)
+	dst = e.head.Append(dst, v)
+	dst = appendLastEventID(dst, lastEventID)
+	if e.hasBody {
+		scratch = e.body.Append(scratch[:0], v)
+		dst = append(dst, "Content-Length: "...)
+		dst = strconv.AppendInt(dst, int64(len(scratch)), 10)
+		dst = append(dst, "\r\n\r\n"...)
+		return append(dst, scratch...), scratch
+	}
+	return append(dst, "\r\n"...), scratch
+}
+
+func appendLastEventID(dst, id []byte) []byte {
+	if len(id) == 0 {
+		return dst
+	}
+	dst = append(dst, "Last-Event-ID: "...)
+	dst = append(dst, id...)
+	return append(dst, "\r\n"...)
+}
+
+// AppendRedirected writes the request for v as a GET of u, to which the server
+// redirected. Credentials go along only to the origin that they were given for.
+func (e *Endpoint) AppendRedirected(dst []byte, u *url.URL, v Vars, lastEventID []byte) []byte {
+	dst = append(dst, "GET "...)
+	dst = append(dst, u.RequestURI()...)
+	dst = append(dst, " HTTP/1.1\r\nHost: "...)
+	dst = append(dst, u.Host...)
+	dst = append(dst, "\r\n"...)
+	same := e.sameOrigin(u)
+	for _, h := range e.headers {
+		if h.private && !same {
+			continue
+		}
+		dst = append(dst, h.name...)
+		dst = append(dst, ": "...)
+		dst = h.value.Append(dst, v)
+		dst = append(dst, "\r\n"...)
+	}
+	dst = appendLastEventID(dst, lastEventID)
+	return append(dst, "\r\n"...)
+}
+
+func (e *Endpoint) sameOrigin(u *url.URL) bool {
+	return u.Scheme == e.Scheme && HostPort(u) == e.HostPort
+}
+
+// HostPort is the address to dial for u, by name.
+func HostPort(u *url.URL) string {
+	return location{scheme: u.Scheme, authority: u.Host}.hostPort()
+}
+
+// URL is the request's URL for v.
+func (e *Endpoint) URL(v Vars) (*url.URL, error) {
+	raw := e.Scheme + "://" + e.authority() + string(e.path.Append(nil, v))
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("request URL: %w", err)
+	}
+	return u, nil
+}
+
+// authority is the host and port to dial, without the scheme's default port.
+func (e *Endpoint) authority() string {
+	host, port, err := net.SplitHostPort(e.HostPort)
+	if err != nil || port != map[string]string{"http": "80", "https": "443"}[e.Scheme] {
+		return e.HostPort
+	}
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// Request is the request for v in the form of package net/http.
+func (e *Endpoint) Request(ctx context.Context, v Vars, lastEventID []byte) (*http.Request, error) {
+	u, err := e.URL(v)
+	if err != nil {
+		return nil, err
+	}
+	var body *bytes.Reader
+	if e.hasBody {
+		body = bytes.NewReader(e.body.Append(nil, v))
+	}
+	var req *http.Request
+	if body != nil {
+		req, err = http.NewRequestWithContext(ctx, e.Method, u.String(), body)
+	} else {
+		req, err = http.NewRequestWithContext(ctx, e.Method, u.String(), nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	req.Host = e.Host
+	for _, h := range e.headers {
+		req.Header[http.CanonicalHeaderKey(h.name)] = []string{string(h.value.Append(nil, v))}
+	}
+	if len(lastEventID) > 0 {
+		req.Header.Set("Last-Event-ID", string(lastEventID))
+	}
+	return req, nil
+}

@@ -1,0 +1,316 @@
+package target
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Spec is what a user says about a server, as text.
+type Spec struct {
+	URL     string   // where to subscribe; may hold {room} and {client}; without a path, the reference server's
+	Headers []string // "Name: value", on the subscribe request; values may hold the same keys
+
+	SendURL     string   // where to send; empty: the target takes no messages
+	SendMethod  string   // empty: POST
+	SendHeaders []string // "Name: value", on the send request
+	SendBody    *string  // nil: the payload alone
+
+	// Credentials go with the subscribe request, and with the send request when
+	// it has the same scheme, host and port.
+	Bearer  string   // token of an Authorization header
+	User    string   // USER:PASSWORD of an Authorization header
+	Cookies []string // "NAME=VALUE"
+	Origin  string
+
+	UserAgent string
+	Insecure  bool           // do not verify the server's certificate
+	RootCAs   *x509.CertPool // nil: the system's
+}
+
+// Target is a server and how to speak to it.
+type Target struct {
+	URL       string // as given, templates and all
+	Subscribe *Endpoint
+	Send      *Endpoint // nil when the target takes no messages
+	TLS       *tls.Config
+}
+
+// A SpecError is a mistake in what the user said: nothing was tried yet.
+type SpecError struct {
+	Text     string
+	HintText string
+	err      error
+}
+
+func (e *SpecError) Error() string { return e.Text }
+
+// Hint is what to do about it, or empty.
+func (e *SpecError) Hint() string { return e.HintText }
+
+func (e *SpecError) Unwrap() error { return e.err }
+
+func specErrorf(hint, format string, args ...any) *SpecError {
+	return &SpecError{Text: fmt.Sprintf(format, args...), HintText: hint}
+}
+
+// New reads spec. Its errors are a [*SpecError] or an [*UnknownKeyError].
+func New(spec Spec) (*Target, error) {
+	subURL, sendURL := spec.URL, spec.SendURL
+	base, err := parseURL(subURL, "URL")
+	if err != nil {
+		return nil, err
+	}
+	if p, ok := presetFor(base); ok {
+		root := base.scheme + "://" + base.authority
+		subURL = root + p.Subscribe
+		if sendURL == "" {
+			sendURL = root + p.Send
+		}
+	}
+	auth, err := credentials(spec)
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{URL: spec.URL}
+	t.Subscribe, err = newEndpoint(endpointSpec{
+		what: "URL", method: "GET", url: subURL, headers: spec.Headers, keys: SubscribeKeys,
+		credentials: auth, userAgent: spec.UserAgent,
+		defaults: []string{"Accept: text/event-stream", "Cache-Control: no-cache"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if sendURL != "" {
+		if t.Send, err = sendEndpoint(spec, sendURL, t.Subscribe, auth); err != nil {
+			return nil, err
+		}
+	}
+	t.TLS = &tls.Config{
+		InsecureSkipVerify: spec.Insecure, //nolint:gosec // the user asked for it, and is warned
+		RootCAs:            spec.RootCAs,
+		MinVersion:         tls.VersionTLS12,
+		ClientSessionCache: tls.NewLRUClientSessionCache(64),
+		NextProtos:         []string{"http/1.1"},
+	}
+	return t, nil
+}
+
+func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*Endpoint, error) {
+	body := "{payload}"
+	if spec.SendBody != nil {
+		body = *spec.SendBody
+	}
+	contentType := "Content-Type: text/plain; charset=utf-8"
+	if s := strings.TrimSpace(body); strings.HasPrefix(s, "{\"") || strings.HasPrefix(s, "[") {
+		contentType = "Content-Type: application/json"
+	}
+	method := spec.SendMethod
+	if method == "" {
+		method = "POST"
+	}
+	send, err := parseURL(sendURL, "--send-url")
+	if err != nil {
+		return nil, err
+	}
+	if send.scheme != sub.Scheme || send.hostPort() != sub.HostPort {
+		auth = nil
+	}
+	e, err := newEndpoint(endpointSpec{
+		what: "--send-url", method: method, url: sendURL, headers: spec.SendHeaders, keys: SendKeys,
+		credentials: auth, userAgent: spec.UserAgent, defaults: []string{contentType}, body: body,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !e.Uses(Payload) {
+		return nil, specErrorf("put {payload} into --send-body, --send-url or a --send-header",
+			"the send request does not carry {payload}, so no message could be recognised")
+	}
+	return e, nil
+}
+
+// credentials renders spec's credentials as header lines.
+func credentials(spec Spec) ([]string, error) {
+	var lines []string
+	switch {
+	case spec.Bearer != "" && spec.User != "":
+		return nil, specErrorf("", "--bearer and --user exclude each other")
+	case spec.Bearer != "":
+		lines = append(lines, "Authorization: Bearer "+spec.Bearer)
+	case spec.User != "":
+		if !strings.Contains(spec.User, ":") {
+			return nil, specErrorf("write --user NAME:PASSWORD", "--user %q has no colon", spec.User)
+		}
+		lines = append(lines, "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte(spec.User)))
+	}
+	for _, c := range spec.Cookies {
+		if name, _, ok := strings.Cut(c, "="); !ok || name == "" {
+			return nil, specErrorf("write --cookie NAME=VALUE", "--cookie %q is not NAME=VALUE", c)
+		}
+	}
+	if len(spec.Cookies) > 0 {
+		lines = append(lines, "Cookie: "+strings.Join(spec.Cookies, "; "))
+	}
+	if spec.Origin != "" {
+		lines = append(lines, "Origin: "+spec.Origin)
+	}
+	return lines, nil
+}
+
+// AddressesRooms reports whether subscribe requests of different rooms differ.
+func (t *Target) AddressesRooms() bool {
+	return t.Subscribe.Uses(Room) || t.Subscribe.Uses(Client)
+}
+
+// Plain reports whether every request goes over unencrypted HTTP.
+func (t *Target) Plain() bool {
+	return t.Subscribe.Scheme == "http" && (t.Send == nil || t.Send.Scheme == "http")
+}
+
+// Resolve finds the addresses of the target's hosts, by name look-up and one
+// trial connection each, and stores them in the endpoints. The error is a
+// [*net.DNSError] or a dial error, wrapped with the host and port it concerns.
+func (t *Target) Resolve(ctx context.Context, timeout time.Duration) error {
+	if err := t.Subscribe.resolve(ctx, timeout); err != nil {
+		return err
+	}
+	if t.Send == nil {
+		return nil
+	}
+	if t.Send.HostPort == t.Subscribe.HostPort {
+		t.Send.Addr = t.Subscribe.Addr
+		return nil
+	}
+	return t.Send.resolve(ctx, timeout)
+}
+
+func (e *Endpoint) resolve(ctx context.Context, timeout time.Duration) error {
+	addr, err := Lookup(ctx, e.HostPort, timeout)
+	if err != nil {
+		return err
+	}
+	e.Addr = addr
+	return nil
+}
+
+// Lookup returns an address of hostPort ("host:port", as in [net.Dial]) that
+// accepts TCP connections. All addresses of the name are tried in the
+// resolver's order, each within timeout.
+func Lookup(ctx context.Context, hostPort string, timeout time.Duration) (netip.AddrPort, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", hostPort)
+	if err != nil {
+		var dns *net.DNSError
+		if errors.As(err, &dns) {
+			return netip.AddrPort{}, fmt.Errorf("no such host %q: %w", dns.Name, err)
+		}
+		return netip.AddrPort{}, fmt.Errorf("connect to %s: %w", hostPort, unwrapDial(err))
+	}
+	addr, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if cerr := conn.Close(); err == nil {
+		err = cerr
+	}
+	return addr, err
+}
+
+// unwrapDial takes the repetition of address and system call off a dial error,
+// keeping what errors.Is can recognise.
+func unwrapDial(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}
+
+// Local reports whether addr is this machine: a loopback address or one of its
+// interfaces'.
+func Local(addr netip.Addr) bool {
+	if addr.Unmap().IsLoopback() {
+		return true
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range own {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Unmap() == addr.Unmap() {
+			return true
+		}
+	}
+	return false
+}
+
+// location is a URL taken apart, its braces still in it.
+type location struct {
+	scheme    string
+	authority string // host[:port], without user information
+	user      *url.Userinfo
+	path      string // path and query, from the first slash on; never empty
+	bare      bool   // the URL had no path of its own
+}
+
+func (l location) hostPort() string {
+	host, port := l.authority, ""
+	if h, p, err := net.SplitHostPort(l.authority); err == nil {
+		host, port = h, p
+	}
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[l.scheme]
+	}
+	return net.JoinHostPort(strings.Trim(host, "[]"), port)
+}
+
+func parseURL(raw, what string) (location, error) {
+	const form = "write it as http://HOST:PORT/PATH"
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return location{}, specErrorf(form, "%s %q has no scheme", what, raw)
+	}
+	scheme = strings.ToLower(scheme)
+	if scheme != "http" && scheme != "https" {
+		return location{}, specErrorf("use http:// or https://", "%s %q has the unknown scheme %q", what, raw, scheme)
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	end := strings.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	u, err := url.Parse(scheme + "://" + rest[:end])
+	if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, "{}") {
+		return location{}, specErrorf(form, "%s %q has no valid host", what, raw)
+	}
+	l := location{scheme: scheme, authority: u.Host, user: u.User, path: escape(rest[end:]), bare: end == len(rest) || rest[end:] == "/"}
+	if !strings.HasPrefix(l.path, "/") {
+		l.path = "/" + l.path
+	}
+	return l, nil
+}
+
+// escape percent-encodes what may not stand in a request target, RFC 9112
+// section 3.2, and leaves braces to the template.
+func escape(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"<>\^`+"`", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
