@@ -131,6 +131,7 @@ func (f *File) explicit() *File {
 		if r.Delivery != nil {
 			d := *r.Delivery
 			d.Sends.Failures = counts(d.Sends.Failures)
+			d.Sends.Examples = list(d.Sends.Examples)
 			d.Clients = list(d.Clients)
 			r.Delivery = &d
 		}

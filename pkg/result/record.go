@@ -153,10 +153,11 @@ type Delivery struct {
 
 // Sends is what became of the messages on their way in.
 type Sends struct {
-	Attempted int64          `json:"attempted"`
-	Failed    int64          `json:"failed"`
-	Failures  map[string]int `json:"failures"`
-	Latency   Latency        `json:"latency"` // request written to response read
+	Attempted int64            `json:"attempted"`
+	Failed    int64            `json:"failed"`
+	Failures  map[string]int   `json:"failures"`
+	Examples  []FailureExample `json:"examples"` // the first failure of each class, in words
+	Latency   Latency          `json:"latency"`  // request written to response read
 }
 
 // ClientDetail is one client's account.

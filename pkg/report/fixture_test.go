@@ -1,0 +1,293 @@
+package report
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/sseload/sseload/pkg/result"
+)
+
+// The records of these tests, written by hand with figures as real runs have
+// them.
+
+const (
+	us = int64(time.Microsecond)
+	ms = int64(time.Millisecond)
+	s  = int64(time.Second)
+)
+
+func fixtures() map[string]*result.File {
+	return map[string]*result.File{
+		"connect":      connectSeries(),
+		"rooms-one":    roomsOne(),
+		"rooms-matrix": roomsMatrix(),
+		"trouble":      trouble(),
+		"connect-fail": connectFailing(),
+		"interrupted":  interrupted(),
+		"timestamp":    timestamp(),
+		"cluster":      cluster(),
+		"merged":       merged(),
+		"hostile":      hostile(),
+		"empty":        file("connect"),
+	}
+}
+
+func file(args ...string) *result.File {
+	return &result.File{
+		Schema:  result.Schema,
+		Tool:    result.Tool{Version: "v0.1.0", Commit: "4f2c9e1", Go: "go1.26.0"},
+		Command: append([]string{"sseload"}, args...),
+		Host: result.Host{Name: "roundrobin", OS: "linux", Arch: "amd64", Kernel: new("6.12.9"),
+			CPUModel: new("Example CPU @ 2.00GHz"), Cores: 2, MemoryBytes: new(int64(16 << 30))},
+		StartedAt: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),
+	}
+}
+
+// spread makes a distribution out of its median.
+func spread(n, p50 int64) result.Latency {
+	if n == 0 {
+		return result.Latency{}
+	}
+	return result.Latency{
+		Count: n, MeanNS: new(float64(p50) * 1.1), MinNS: new(p50 / 4), P50NS: new(p50), P90NS: new(p50 * 2),
+		P95NS: new(p50 * 5 / 2), P99NS: new(p50 * 4), P999NS: new(p50 * 7), MaxNS: new(p50 * 11), HDR: "HISTFAAAAB4=",
+	}
+}
+
+func labels() result.Labels {
+	return result.Labels{Machine: "roundrobin", Type: "Normal", Env: "Local", Protocol: "EventSource"}
+}
+
+func connectRun(clients int, elapsed int64) result.Run {
+	n := int64(clients)
+	return result.Run{
+		Scenario:  "connect",
+		StartedAt: time.Date(2026, 11, 23, 10, 0, clients/1000, 0, time.UTC),
+		Labels:    labels(),
+		Params:    result.Params{Clients: clients, TimeoutNS: 30 * s, ConnectConcurrency: 256},
+		Target:    result.Target{URL: "http://127.0.0.1:41234/events?room={room}", Kind: "reference"},
+		Engine:    "epoll",
+		Connect: result.Connect{
+			Attempted: clients, Opened: clients, ElapsedNS: new(elapsed),
+			OpenLatency: spread(n, 9200*us), TCPLatency: spread(n, 412*us), HeaderLatency: spread(n, 1230*us),
+			FirstEventLatency: result.Latency{},
+		},
+		TotalNS: elapsed + 2*ms,
+		Generator: result.Generator{PID: 4242, CPUPercent: new(61.7), RSSBytes: new(11*int64(1<<20) + 215*n),
+			RSSPerClientBytes: new(215.0), OpenFiles: new(n + 12), ReadLag: new(spread(n, 38*us)), Overloaded: new(false)},
+		TargetProcess: result.TargetProcess{Observed: true, PID: new(4243), Name: new("sseload"), Processes: new(1),
+			CPUPercent: new(93.25), RSSBytes: new(int64(14<<20) + 9830*n), BytesPerClient: new(9830.4), OpenFiles: new(n + 9)},
+		Machine: result.Machine{CPUPercent: new(171.0), MemoryUsedBytes: new(int64(3 << 30)),
+			MemoryTotalBytes: new(int64(16 << 30)), ListenOverflows: new(int64(0)), TCPRetransmits: new(int64(0)),
+			KernelSocketBytes: new(6144 * n)},
+		Phases: []result.Phase{{Name: "connect", ElapsedNS: elapsed, TargetCPUPercent: new(93.25),
+			GeneratorCPUPercent: new(61.7), MachineCPUPercent: new(171.0)}},
+		Samples: []result.Sample{{Phase: "connect"}, {AtNS: elapsed, Phase: "connect", Open: n,
+			TargetCPUPercent: new(93.25), TargetRSSBytes: new(int64(14<<20) + 9830*n)}},
+	}
+}
+
+func connectSeries() *result.File {
+	f := file("connect", "--clients", "1000,2000,3000,4000,5000")
+	for i, elapsed := range []int64{61423 * us, 118_650 * us, 181 * ms, 1203 * ms, 2249 * ms} {
+		f.Runs = append(f.Runs, connectRun((i+1)*1000, elapsed))
+	}
+	return f
+}
+
+func roomsRun(clients, iterations int, p50, total int64) result.Run {
+	run := connectRun(clients, 181*ms)
+	copies := int64(clients) * int64(iterations)
+	rooms := int64((clients + 5) / 6)
+	run.Scenario = "rooms"
+	run.Params.Iterations, run.Params.RoomSize, run.Params.SendersPerRoom = new(iterations), new(6), new(1)
+	run.Params.PayloadBytes, run.Params.Payload = new(100), new("marker")
+	run.Target.SendURL = new("http://127.0.0.1:41234/rooms/{room}/messages")
+	sending := total - 190*ms
+	run.Delivery = &result.Delivery{
+		Sends:    result.Sends{Attempted: rooms * int64(iterations), Latency: spread(rooms*int64(iterations), p50/2)},
+		Expected: copies, Received: copies,
+		Lost: new(int64(0)), Duplicate: new(int64(0)), Reordered: new(int64(0)), Misrouted: new(int64(0)),
+		Late: new(int64(0)), Foreign: new(int64(0)), Iterations: iterations, ElapsedNS: sending,
+		RatePerSecond: new(float64(copies) / float64(sending) * 1e9), Latency: spread(copies, p50), ClientsAffected: new(0),
+	}
+	run.IterationTime = new(spread(int64(iterations), p50*6))
+	run.TotalNS = total
+	run.TargetProcess.CPUPercent = new(6.6)
+	run.Phases = append(run.Phases, result.Phase{Name: "send", StartNS: 190 * ms, ElapsedNS: sending,
+		TargetCPUPercent: new(6.6), GeneratorCPUPercent: new(61.7)})
+	return run
+}
+
+func roomsOne() *result.File {
+	f := file("rooms", "--clients", "4000", "--iterations", "100")
+	f.Runs = []result.Run{roomsRun(4000, 100, 3353*us, 3353*ms)}
+	return f
+}
+
+func roomsMatrix() *result.File {
+	f := file("rooms", "--clients", "1000,2000,3000,4000", "--iterations", "1,10,100", "--interval", "1s")
+	for i, clients := range []int{1000, 2000, 3000, 4000} {
+		for j, iterations := range []int{1, 10, 100} {
+			total := []int64{245 * ms, 9_435 * ms, 100_871 * ms}[j] + int64(i)*137*ms
+			run := roomsRun(clients, iterations, 412*us*int64(i+1), total)
+			run.Params.IntervalNS = 1 * s
+			run.TargetProcess.CPUPercent = new([]float64{108.7, 9.33, 0.42}[j])
+			f.Runs = append(f.Runs, run)
+		}
+	}
+	return f
+}
+
+// trouble is a run in which everything went wrong that can.
+func trouble() *result.File {
+	f := file("rooms", "http://10.0.0.7/events/{room}", "--send-url", "http://10.0.0.7/publish/{room}", "-c", "600",
+		"-n", "10", "-H", "X-Team: it's us")
+	run := roomsRun(600, 10, 2*ms, 34*s)
+	run.Labels.Env = "Netw"
+	run.Labels.Extra = map[string]string{"build": "42", "why": "a=b;c"}
+	run.Target = result.Target{URL: "http://10.0.0.7/events/{room}", SendURL: new("http://10.0.0.7/publish/{room}"), Kind: "url"}
+	run.Connect.Opened, run.Connect.Failed, run.Connect.Dropped = 590, 10, 4
+	run.Connect.Failures = map[string]int{"refused": 2, "timed out": 1, "status 503": 7}
+	run.Connect.Drops = map[string]int{"reset": 3, "closed early": 1}
+	run.Connect.Examples = []result.FailureExample{
+		{Class: "refused", Text: "dial tcp 10.0.0.7:80: connect: connection refused"},
+		{Class: "timed out", Text: "dial tcp 10.0.0.7:80: no answer within 30s, which is the timeout of this run for opening one client"},
+		{Class: "status 503", Text: "the server answered 503"},
+		{Class: "reset", Text: "read tcp 10.0.0.9:50123->10.0.0.7:80: connection reset by peer"},
+	}
+	run.Connect.FirstEventLatency = spread(590, 11*ms)
+	d := run.Delivery
+	d.Sends.Failed, d.Sends.Failures = 3, map[string]int{"status 500": 2, "timed out": 1}
+	d.Sends.Examples = []result.FailureExample{{Class: "status 500", Text: "the server answered 500: \"no such room\""}}
+	d.Expected, d.Received = 5882, 5860
+	d.Lost, d.Duplicate, d.Misrouted = new(int64(40)), new(int64(12)), new(int64(6))
+	d.Reordered, d.Late, d.Foreign, d.OtherEvents = new(int64(5)), new(int64(9)), new(int64(2)), 590
+	d.Incomplete, d.ClientsAffected = 1, new(31)
+	for i := range 7 {
+		n := int64(9 - i)
+		d.Clients = append(d.Clients, result.ClientDetail{Client: 6*i + 2, Room: i, Expected: 10, Received: 10 - n, Lost: n})
+	}
+	d.Clients[0].Duplicate, d.Clients[0].Received = 1, 2
+	run.Aborted = new("the target went away: connection refused while sending iteration 10 of 10")
+	run.Generator.Overloaded = new(true)
+	run.Generator.OverloadReason = new("read lag p99 was 3.1 ms, the bound is 1 ms")
+	run.Machine.ListenOverflows, run.Machine.TCPRetransmits = new(int64(17)), new(int64(1204))
+	run.TargetProcess = result.TargetProcess{}
+	run.Notes = []string{"the target runs on another machine: its process was not observed, and neither was anything else there"}
+	f.Runs = []result.Run{run}
+	return f
+}
+
+// connectFailing held its clients and lost some; a second one opened none.
+func connectFailing() *result.File {
+	f := file("connect", "-c", "5000,6000", "--hold", "30s")
+	a := connectRun(5000, 2249*ms)
+	a.Params.HoldNS = 30 * s
+	a.Connect.Opened, a.Connect.Failed, a.Connect.Dropped = 4900, 100, 12
+	a.Connect.Failures, a.Connect.Drops = map[string]int{"refused": 100}, map[string]int{"closed early": 12}
+	a.Connect.Examples = []result.FailureExample{{Class: "refused", Text: "connection refused"}}
+	a.Notes = []string{"first note", "a note of both"}
+	b := connectRun(6000, 0)
+	b.Params.HoldNS = 30 * s
+	b.Connect = result.Connect{Attempted: 6000, Failed: 6000, Failures: map[string]int{"content type": 6000},
+		Examples: []result.FailureExample{{Class: "content type", Text: `the content type is "text/html", not text/event-stream`}}}
+	b.Aborted = new("no client opened")
+	b.Generator.RSSPerClientBytes, b.TargetProcess.BytesPerClient = nil, nil
+	b.Notes = []string{"a note of both"}
+	f.Runs = []result.Run{a, b}
+	return f
+}
+
+// interrupted also has a second run of the same shape, and one of another engine.
+func interrupted() *result.File {
+	f := file("rooms", "-c", "4000", "-n", "100")
+	a, b := roomsRun(4000, 100, 3*ms, 3*s), roomsRun(4000, 100, 3*ms, 2*s)
+	b.Engine = "conn"
+	b.Interrupted = true
+	b.Delivery.Iterations = 37
+	b.Delivery.Expected, b.Delivery.Received = 148_000, 147_990
+	b.Delivery.Lost = new(int64(10))
+	b.Delivery.ClientsAffected = nil
+	f.Runs = []result.Run{a, b}
+	return f
+}
+
+// timestamp sent the payload of 2014, which proves nothing: what it would take a
+// sequence to know is unknown. Nor was any CPU measured in the second run.
+func timestamp() *result.File {
+	f := file("rooms", "-c", "1000", "-n", "10", "--payload", "timestamp")
+	run := roomsRun(1000, 10, 412*us, 13595*ms)
+	run.Params.Payload = new("timestamp")
+	d := run.Delivery
+	d.Lost, d.Duplicate, d.Reordered, d.Misrouted, d.Late, d.Foreign, d.ClientsAffected = nil, nil, nil, nil, nil, nil, nil
+	run.TargetProcess = result.TargetProcess{}
+	run.Generator.ReadLag = nil
+	blind := run
+	blind.Generator = result.Generator{PID: 4242}
+	blind.Machine = result.Machine{}
+	run.Notes = []string{"the payload carries no sequence: loss, duplicates and order are unknown"}
+	f.Runs = []result.Run{run, blind}
+	return f
+}
+
+// cluster has every member send, and one run that only time bounded and that
+// ended before it sent.
+func cluster() *result.File {
+	f := file("rooms", "-c", "1000", "--senders", "all", "--label", "type=Cluster")
+	run := roomsRun(1000, 10, 820*us, 2100*ms)
+	run.Labels.Type = "Cluster"
+	run.Params.SendersPerRoom = new(6)
+	// 166 rooms of 6 and one of 4, in which everyone sends to everyone.
+	run.Delivery.Sends.Attempted = 10 * 1000
+	run.Delivery.Expected = 10 * (166*36 + 16)
+	run.Delivery.Received = run.Delivery.Expected
+	run.Delivery.RatePerSecond = new(float64(run.Delivery.Received) / float64(run.Delivery.ElapsedNS) * 1e9)
+	run.Generator.SendLag = new(spread(10, 3*us))
+	run.TargetProcess.Processes = new(5)
+	timed := run
+	timed.Params.Iterations, timed.Params.DurationNS = nil, new(10*s)
+	early := run
+	early.Params.Iterations = nil
+	early.Delivery, early.IterationTime = nil, nil
+	early.Interrupted = true
+	early.Connect.Attempted, early.Connect.Opened = 700, 690
+	f.Runs = []result.Run{run, timed, early}
+	return f
+}
+
+func merged() *result.File {
+	other := roomsOne()
+	other.Host.Name, other.Host.Cores, other.Host.Kernel, other.Host.CPUModel, other.Host.MemoryBytes = "ci-7", 1, nil, nil, nil
+	other.Runs[0].Labels.Machine = ""
+	other.Runs[0].Interrupted = true
+	f, err := result.Merge(connectSeries(), roomsMatrix(), other)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+// hostile carries text meant to break out of tables, terminals and documents.
+func hostile() *result.File {
+	f := file("connect", "-c", "10", "--label", "machine=```\nrm -rf $HOME")
+	run := connectRun(10, 4*ms)
+	run.Labels.Machine = "a|b\\|c\x1b[31m\r\n<script>"
+	run.Connect.Opened, run.Connect.Failed = 9, 1
+	run.Connect.Failures = map[string]int{"protocol": 1}
+	run.Connect.Examples = []result.FailureExample{{Class: "protocol", Text: "status line \"\x1b]0;owned\x07`**x** <img src=x> \u202e|\xff\""}}
+	run.Notes = []string{"see [this](http://example.invalid) <b>*now*</b>\n# heading"}
+	f.Runs = []result.Run{run}
+	f.Host.Name = "host\x1b[2J"
+	return f
+}
+
+// longSeries has more runs than a detail table takes.
+func longSeries() *result.File {
+	f := file("connect")
+	for i := range 12 {
+		f.Runs = append(f.Runs, connectRun(100_000+i, 61423*ms))
+	}
+	f.Command = append(f.Command, "-c", strconv.Itoa(100_000)+",…")
+	return f
+}

@@ -1,0 +1,61 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/sseload/sseload/pkg/result"
+)
+
+// Format is a way to render a record.
+type Format interface {
+	// Name is what the user calls the format.
+	Name() string
+	// Description says in a few words, lower case, what the format is for.
+	Description() string
+	// Render writes all runs of f to w. It does not change f. Its errors are
+	// those of w, and those of a record that cannot be rendered.
+	Render(w io.Writer, f *result.File, o Options) error
+}
+
+// Options is what a format may need to know of the place it writes to.
+type Options struct {
+	// Width is the number of columns of the terminal written to; 0 means
+	// unlimited. Only the findings format fits itself to it.
+	Width int
+}
+
+// formats lists every format, the default first.
+func formats() []Format {
+	return []Format{
+		findings{},
+		markdown{},
+		csvFormat{},
+		jsonFormat{},
+		against2014{},
+	}
+}
+
+// Lookup returns the format of that name. The error for an unknown name lists
+// the known ones.
+func Lookup(name string) (Format, error) {
+	for _, f := range formats() {
+		if f.Name() == name {
+			return f, nil
+		}
+	}
+	return nil, fmt.Errorf("unknown output format %q: known are %s", name, strings.Join(Names(), ", "))
+}
+
+// Names lists the formats, the default first.
+func Names() []string {
+	var names []string
+	for _, f := range formats() {
+		names = append(names, f.Name())
+	}
+	return names
+}
+
+// All returns every format, in the order of [Names].
+func All() []Format { return formats() }

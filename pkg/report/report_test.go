@@ -1,0 +1,497 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"flag"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sseload/sseload/pkg/result"
+	"github.com/sseload/sseload/pkg/result/resulttest"
+)
+
+// update is the one flag of this test binary.
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestGolden(t *testing.T) {
+	for _, test := range []struct {
+		format   string
+		width    int
+		suffix   string
+		fixtures []string // nil: all
+	}{
+		{"findings", 0, ".findings", nil},
+		{"findings", 80, "-80.findings", nil},
+		{"markdown", 0, ".md", nil},
+		{"csv", 0, ".csv", []string{"connect", "trouble", "timestamp", "merged", "empty"}},
+		{"json", 0, ".json", []string{"trouble", "empty"}},
+		{"against-2014", 0, "-against-2014.md", []string{"connect", "rooms-matrix", "connect-fail", "cluster", "merged", "empty"}},
+	} {
+		fs := fixtures()
+		if test.fixtures == nil {
+			test.fixtures = slices.Sorted(maps.Keys(fs))
+		}
+		for _, name := range test.fixtures {
+			golden := filepath.Join("testdata", name+test.suffix)
+			t.Run(filepath.Base(golden), func(t *testing.T) {
+				got := render(t, test.format, fs[name], Options{Width: test.width})
+				if *update {
+					if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want, err := os.ReadFile(golden)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got != string(want) {
+					t.Errorf("differs from %s (go test -update writes it anew):\n%s", golden, firstDifference(got, string(want)))
+				}
+			})
+		}
+	}
+}
+
+func firstDifference(got, want string) string {
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i := range max(len(g), len(w)) {
+		var a, b string
+		if i < len(g) {
+			a = g[i]
+		}
+		if i < len(w) {
+			b = w[i]
+		}
+		if a != b {
+			return "got  " + a + "\nwant " + b
+		}
+	}
+	return ""
+}
+
+func render(t *testing.T, name string, f *result.File, o Options) string {
+	t.Helper()
+	format, err := Lookup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := format.Render(&b, f, o); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func encode(t *testing.T, f *result.File) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := f.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestFixturesAreRecords(t *testing.T) {
+	for name, f := range fixtures() {
+		t.Run(name, func(t *testing.T) { resulttest.Validate(t, encode(t, f)) })
+	}
+}
+
+func TestLookup(t *testing.T) {
+	if want := []string{"findings", "markdown", "csv", "json", "against-2014"}; !slices.Equal(Names(), want) {
+		t.Errorf("names %q, want %q", Names(), want)
+	}
+	for i, f := range All() {
+		if f.Name() != Names()[i] || f.Description() == "" {
+			t.Errorf("format %d is %q: %q", i, f.Name(), f.Description())
+		}
+		if got, err := Lookup(f.Name()); err != nil || got != f {
+			t.Errorf("looked %q up: %v, %v", f.Name(), got, err)
+		}
+	}
+	_, err := Lookup("yaml")
+	if want := `unknown output format "yaml": known are findings, markdown, csv, json, against-2014`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestRenderLeavesTheRecordAlone(t *testing.T) {
+	for name, f := range fixtures() {
+		before := encode(t, f)
+		for _, format := range Names() {
+			render(t, format, f, Options{Width: 80})
+			if !bytes.Equal(encode(t, f), before) {
+				t.Fatalf("%s changed %s", format, name)
+			}
+		}
+	}
+}
+
+var errFull = errors.New("disk full")
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errFull }
+
+func TestRenderReturnsTheWritersError(t *testing.T) {
+	for _, f := range All() {
+		if err := f.Render(failingWriter{}, roomsOne(), Options{}); !errors.Is(err, errFull) {
+			t.Errorf("%s: got %v", f.Name(), err)
+		}
+	}
+}
+
+// The tables are those of the findings document: its header words in its order,
+// its alignment and the forms of its cells.
+func TestFindingsTablesAreTheDocuments(t *testing.T) {
+	number := `\d+(\.\d+)?`
+	for _, test := range []struct {
+		file   *result.File
+		header string
+		right  []bool
+		cells  string
+	}{
+		{
+			connectSeries(),
+			"Type | Test | Machine | Number Clients | Time in seconds | Protocol | Env",
+			[]bool{false, false, false, true, false, false, false},
+			`Normal\|Create Clients\|roundrobin\|\d+\|` + number + ` S\|EventSource\|Local`,
+		},
+		{
+			roomsMatrix(),
+			"Type | Test | Machine | Senders | Clients | Iterat. | Avg Time | Total | CPU Avg | #Msg",
+			[]bool{false, false, false, false, true, true, true, true, true, true},
+			`Normal\|Send Msg\|roundrobin\|1 per room\|\d+\|\d+\|` + number + ` s\|` + number + ` s\|` + number + ` %\|\d+`,
+		},
+	} {
+		lines := strings.Split(render(t, "findings", test.file, Options{}), "\n")
+		if got := strings.Join(splitRow(lines[0]), " | "); got != test.header {
+			t.Errorf("header %q, want %q", got, test.header)
+		}
+		for i, c := range splitRow(lines[1]) {
+			if !regexp.MustCompile(`^:?-+:?$`).MatchString(c) || strings.HasSuffix(c, ":") != test.right[i] {
+				t.Errorf("column %d: alignment %q, to the right: %t", i, c, test.right[i])
+			}
+		}
+		for i := range test.file.Runs {
+			row := strings.Join(splitRow(lines[2+i]), "|")
+			if !regexp.MustCompile("^" + test.cells + "$").MatchString(row) {
+				t.Errorf("row %q, want %s", row, test.cells)
+			}
+			if len(lines[2+i]) != len(lines[0]) {
+				t.Errorf("row %d is not as wide as the header:\n%s\n%s", i, lines[0], lines[2+i])
+			}
+		}
+		if lines[2+len(test.file.Runs)] != "" {
+			t.Errorf("more rows than runs: %q", lines[2+len(test.file.Runs)])
+		}
+	}
+}
+
+// splitRow takes a table line apart at the pipes that are not escaped (GitHub
+// Flavored Markdown, section 4.10).
+func splitRow(line string) []string {
+	var cells []string
+	var b strings.Builder
+	for i := 0; i < len(line); i++ {
+		switch {
+		case line[i] == '\\' && i+1 < len(line):
+			b.WriteString(line[i : i+2])
+			i++
+		case line[i] == '|':
+			cells = append(cells, strings.TrimSpace(b.String()))
+			b.Reset()
+		default:
+			b.WriteByte(line[i])
+		}
+	}
+	return cells[1:] // before the first pipe there is nothing
+}
+
+func TestOutputFitsTheTerminal(t *testing.T) {
+	fs := fixtures()
+	fs["long"] = longSeries()
+	for _, limit := range []int{80, 100} {
+		for name, f := range fs {
+			for line := range strings.Lines(render(t, "findings", f, Options{Width: limit})) {
+				if w := width(line); w > limit {
+					t.Errorf("%s: %d columns in a terminal of %d: %s", name, w, limit, line)
+				}
+			}
+		}
+	}
+}
+
+func TestDetailsFit80ColumnsEverywhere(t *testing.T) {
+	fs := fixtures()
+	fs["long"] = longSeries()
+	for name, f := range fs {
+		for _, table := range tables(f) {
+			blocks, err := table.details(0, plain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			runs := 0
+			for _, b := range blocks {
+				if w := width(b); w > 80 {
+					t.Errorf("%s: a detail table of %d columns:\n%s", name, w, b)
+				}
+				header, _, _ := strings.Cut(b, "\n")
+				n := len(splitRow(header)) - 1
+				if n > 5 {
+					t.Errorf("%s: %d runs side by side", name, n)
+				}
+				runs += n
+			}
+			if runs != len(table.rows) {
+				t.Errorf("%s: details of %d runs, there are %d", name, runs, len(table.rows))
+			}
+		}
+	}
+}
+
+func TestWideTerminalGetsTheFullTable(t *testing.T) {
+	f := connectSeries()
+	full := render(t, "findings", f, Options{})
+	if got := render(t, "findings", f, Options{Width: 200}); got != full {
+		t.Errorf("the table changed:\n%s", firstDifference(got, full))
+	}
+	narrow := render(t, "findings", f, Options{Width: 80})
+	if caption := "Type Normal · Test Create Clients · Machine roundrobin · Protocol EventSource ·\n  Env Local\n\n|"; !strings.HasPrefix(narrow, caption) {
+		t.Errorf("no caption above the table:\n%s", narrow)
+	}
+}
+
+func TestLoudRemarksComeFirst(t *testing.T) {
+	out := render(t, "findings", trouble(), Options{})
+	tables := strings.LastIndex(out, "\n|")
+	last := tables
+	for _, want := range []string{
+		"\naborted: the target went away: ",
+		"\noverloaded: the generator was too slow, do not trust the figures: read lag p99 was 3.1 ms, the bound is 1 ms\n",
+		"\nfailed: 10 of 600 clients did not open: status 503 7, refused 2, timed out 1\n",
+		"\ndropped: 4 of 590 open clients ended before the run did: reset 3, closed early 1\n",
+		"\nsends failed: 3 of 1,000: status 500 2, timed out 1\n",
+		"\ndelivery: 40 lost, 12 duplicate, 5 reordered, 6 misrouted, 9 late of 5,882 expected copies; clients affected: 31\n",
+		"\nincomplete: 1 of 10 iterations were not complete within 30.0 s\n",
+		"\nexample of refused: ", "\nexample of timed out: ", "\nexample of status 503: ", "\nexample of reset: ",
+		"\nworst clients: client 2 in room 0: 9 lost, 1 duplicate of 10 expected copies\n",
+		"\nworst clients: client 26 in room 4: 5 lost of 10 expected copies\n",
+		"\nworst clients: 2 more in the JSON record\n",
+		"\nnote: the target runs on another machine",
+	} {
+		at := strings.Index(out, want)
+		if at < last {
+			t.Errorf("not found, or not in its place: %q", want)
+			continue
+		}
+		last = at
+	}
+	if strings.Contains(out, "client 32") {
+		t.Error("more worst clients than were to be named")
+	}
+
+	md := render(t, "markdown", trouble(), Options{})
+	if at := strings.Index(md, "**overloaded**"); at < 0 || at > strings.Index(md, "\n|") {
+		t.Error("the markdown document does not begin with what is loud")
+	}
+}
+
+func TestPerfectRunHasNoRemarks(t *testing.T) {
+	if got := remarks(roomsMatrix()); len(got) != 0 {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestRemarksNameTheirRuns(t *testing.T) {
+	var got []string
+	for _, r := range remarks(connectFailing()) {
+		got = append(got, r.about())
+	}
+	want := []string{"aborted (6000)", "failed (5000)", "dropped (5000)", "failed (6000)", "example of refused",
+		"example of content type", "note (5000)", "note"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if r := remarks(interrupted()); len(r) != 2 || r[0].String() != "interrupted (4000 × 100 #2): figures are partial, after 37 of 100 iterations" ||
+		r[1].String() != "delivery (4000 × 100 #2): 10 lost of 148,000 expected copies" {
+		t.Errorf("got %v", r)
+	}
+}
+
+func TestHostileTextStaysText(t *testing.T) {
+	for _, format := range []string{"findings", "markdown", "against-2014", "csv"} {
+		out := render(t, format, hostile(), Options{})
+		for _, r := range out {
+			if r != '\n' && (r != '\r' || format != "csv") && !unicode.IsPrint(r) || r == utf8.RuneError {
+				t.Errorf("%s: prints %U", format, r)
+			}
+		}
+		for line := range strings.Lines(out) {
+			if strings.HasPrefix(line, "# heading") || strings.HasPrefix(line, "rm ") {
+				t.Errorf("%s: a line broke out: %q", format, line)
+			}
+		}
+	}
+	for _, format := range []string{"findings", "markdown"} {
+		var tableLines []string
+		for line := range strings.Lines(render(t, format, hostile(), Options{})) {
+			if strings.HasPrefix(line, "| Normal") {
+				tableLines = append(tableLines, strings.TrimSuffix(line, "\n"))
+			}
+		}
+		machine := `a\|b\\\|c [31m  <script>`
+		if format == "markdown" {
+			machine = `a\|b\\\|c \[31m  \<script>`
+		}
+		if len(tableLines) != 1 || len(splitRow(tableLines[0])) != 7 || splitRow(tableLines[0])[2] != machine {
+			t.Errorf("%s: rows %q", format, tableLines)
+		}
+	}
+	md := render(t, "markdown", hostile(), Options{})
+	if !strings.Contains(md, "````sh\nsseload connect -c 10 --label 'machine=``` rm -rf $HOME'\n````\n") {
+		t.Errorf("the command's fence can be left:\n%s", md)
+	}
+	for _, bad := range []string{" <script>", " <b>", " [this]", "> *now"} {
+		if strings.Contains(md, bad) {
+			t.Errorf("markup in the document: %q", bad)
+		}
+	}
+}
+
+func TestCSV(t *testing.T) {
+	out := render(t, "csv", trouble(), Options{})
+	if strings.Count(out, "\r\n") != 2 || strings.Count(out, "\n") != 2 {
+		t.Errorf("lines do not end as RFC 4180 says: %q", out)
+	}
+	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll() // refuses rows of unequal length
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]string{}
+	for i, name := range rows[0] {
+		if !regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`).MatchString(name) {
+			t.Errorf("column %q is not in snake case", name)
+		}
+		if _, twice := at[name]; twice {
+			t.Errorf("column %q is there twice", name)
+		}
+		at[name] = rows[1][i]
+	}
+	for name, want := range map[string]string{
+		"tool_version": "v0.1.0", "host_name": "roundrobin", "host_cores": "2", "scenario": "rooms",
+		"started_at": "2026-11-23T10:00:00Z",
+		"command":    "sseload rooms 'http://10.0.0.7/events/{room}' --send-url 'http://10.0.0.7/publish/{room}' -c 600 -n 10 -H 'X-Team: it'\\''s us'",
+		"labels_env": "Netw", "labels_extra": `build=42;why=a\=b\;c`, "params_clients": "600", "params_duration_ns": "",
+		"connect_failures": "refused=2;status 503=7;timed out=1", "connect_open_latency_p99_ns": "36800000",
+		"connect_first_event_latency_count": "590", "delivery_lost": "40", "delivery_sends_failures": "status 500=2;timed out=1",
+		"delivery_latency_mean_ns": "2200000", "generator_overloaded": "true", "generator_send_lag_p99_ns": "",
+		"target_process_observed": "false", "target_process_cpu_percent": "", "interrupted": "false",
+		"aborted": "the target went away: connection refused while sending iteration 10 of 10",
+	} {
+		if got, ok := at[name]; !ok || got != want {
+			t.Errorf("column %s is %q (there: %t), want %q", name, got, ok, want)
+		}
+	}
+	for _, gone := range []string{"connect_open_latency_hdr", "samples", "phases", "delivery_clients", "connect_examples"} {
+		if _, ok := at[gone]; ok {
+			t.Errorf("there is a column %q", gone)
+		}
+	}
+}
+
+func TestCSVRowsOfDifferentRunsLineUp(t *testing.T) {
+	rows, err := csv.NewReader(strings.NewReader(render(t, "csv", merged(), Options{}))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	column := func(name string) int { return slices.Index(rows[0], name) }
+	if len(rows) != 1+5+12+1 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	connect, last := rows[1], rows[len(rows)-1]
+	for _, name := range rows[0] {
+		if (strings.HasPrefix(name, "delivery_") || strings.HasPrefix(name, "iteration_time_")) && connect[column(name)] != "" {
+			t.Errorf("a run that sent nothing has %s = %q", name, connect[column(name)])
+		}
+	}
+	if connect[column("total_ns")] != "63423000" || connect[column("host_name")] != "roundrobin" ||
+		last[column("host_name")] != "ci-7" || last[column("host_kernel")] != "" || last[column("interrupted")] != "true" {
+		t.Errorf("cells moved:\n%q\n%q", connect, last)
+	}
+}
+
+func TestJSONIsTheRecord(t *testing.T) {
+	for name, f := range fixtures() {
+		out := render(t, "json", f, Options{})
+		if out != string(encode(t, f)) {
+			t.Errorf("%s: not what Write writes", name)
+		}
+		resulttest.Validate(t, []byte(out))
+	}
+}
+
+func TestAgainst2014(t *testing.T) {
+	out := render(t, "against-2014", roomsMatrix(), Options{})
+	var row []string
+	n := 0
+	for line := range strings.Lines(out) {
+		if !strings.HasPrefix(line, "| 1 per room") {
+			continue
+		}
+		n++
+		if c := splitRow(line); c[1] == "1000" && c[2] == "100" {
+			row = c
+		}
+	}
+	if n != 12 { // ten of 2014, two of which nothing is known from then
+		t.Errorf("%d rows", n)
+	}
+	want := []string{"1 per room", "1000", "100", "0.01 s", "0.000453 s", "22 ×", "108.67 s", "100.9 s", "1.1 ×", "5.41 %", "0.42 %", "101240", "100000"}
+	if !slices.Equal(row, want) {
+		t.Errorf("got %q, want %q", row, want)
+	}
+	if !strings.Contains(out, "1.00 s in the new runs") || !strings.Contains(out, source2014) {
+		t.Errorf("the comparison does not say of what:\n%s", out)
+	}
+
+	// Six senders a room were not measured then: such a run stands alone.
+	out = render(t, "against-2014", cluster(), Options{})
+	for line := range strings.Lines(out) {
+		if c := strings.HasPrefix(line, "| 6 per room"); c && splitRow(line)[3] != unknown {
+			t.Errorf("compared with another measurement: %s", line)
+		}
+	}
+	if strings.Count(out, "| 6 per room") != 3 {
+		t.Errorf("runs are missing:\n%s", out)
+	}
+}
+
+// Every format must cope with a run of which nothing but its name is known.
+func TestEmptyRun(t *testing.T) {
+	for _, scenario := range []string{"connect", "rooms", "something new"} {
+		f := &result.File{Runs: []result.Run{{Scenario: scenario}}}
+		for _, format := range All() {
+			if err := format.Render(io.Discard, f, Options{Width: 80}); err != nil {
+				t.Errorf("%s, %s: %v", format.Name(), scenario, err)
+			}
+		}
+		if out := render(t, "findings", f, Options{}); strings.Contains(out, "NaN") || strings.Contains(out, "Inf") {
+			t.Errorf("%s:\n%s", scenario, out)
+		}
+	}
+	out := render(t, "findings", &result.File{Runs: []result.Run{{Scenario: "something new"}}}, Options{})
+	if !strings.Contains(out, "something new") {
+		t.Errorf("the table does not say which test it was:\n%s", out)
+	}
+}

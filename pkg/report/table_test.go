@@ -1,0 +1,92 @@
+package report
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestGridRender(t *testing.T) {
+	g := grid{
+		columns: []column{{head: "p99.9 of it"}, {head: "Number", right: true}},
+		rows:    [][]string{{"a", "1"}, {"µ × –", "23"}, {"a|b", "400000000"}, {"", "日本"}},
+	}
+	got, err := g.render(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Join([]string{
+		"| p99.9 of it |    Number |",
+		"|:------------|----------:|",
+		"| a           |         1 |",
+		"| µ × –       |        23 |",
+		`| a\|b        | 400000000 |`,
+		"|             |      日本 |",
+		"",
+	}, "\n")
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestCell(t *testing.T) {
+	for _, test := range []struct{ in, want string }{
+		{"plain", "plain"},
+		{"a|b", `a\|b`},
+		{`a\|b`, `a\\\|b`},
+		{`a\\|b`, `a\\\\\|b`},
+		{`C:\dir`, `C:\dir`},
+		{"a\nb\x1b[1mc\td\u202e\xff", "a b [1mc d  "},
+	} {
+		if got := cell(test.in, plain); got != test.want {
+			t.Errorf("cell(%q) = %q, want %q", test.in, got, test.want)
+		}
+	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, test := range []struct {
+		in    string
+		limit int
+		want  string
+	}{
+		{"one two three", 0, "one two three"},
+		{"one two three", 13, "one two three"},
+		{"one two three", 12, "one two\n  three"},
+		{"one two three", 7, "one two\n  three"},
+		{"one two three four", 9, "one two\n  three\n  four"},
+		{"see http://a.very.long.example now", 10, "see\n  http://a.very.long.example\n  now"},
+		{"日本 日本 日本", 9, "日本 日本\n  日本"},
+		{"", 5, ""},
+	} {
+		if got := wrap(test.in, test.limit); got != test.want {
+			t.Errorf("wrap(%q, %d) = %q, want %q", test.in, test.limit, got, test.want)
+		}
+	}
+}
+
+func TestLiftKeepsWhatDiffersAndEveryFigure(t *testing.T) {
+	g := grid{
+		columns: []column{{head: "Type", words: true}, {head: "Machine", words: true}, {head: "Clients", right: true}},
+		rows:    [][]string{{"Normal", "a", "1000"}, {"Normal", "b", "1000"}},
+	}
+	kept, caption := g.lift()
+	if caption != "Type Normal" || len(kept.columns) != 2 || kept.columns[0].head != "Machine" || kept.columns[1].head != "Clients" ||
+		strings.Join(kept.rows[1], " ") != "b 1000" {
+		t.Errorf("caption %q, kept %+v", caption, kept)
+	}
+	if len(g.columns) != 3 || len(g.rows[0]) != 3 {
+		t.Error("the full table changed")
+	}
+}
+
+func TestCodeSpanAndShellWords(t *testing.T) {
+	for in, want := range map[string]string{"a": "`a`", "a`b": "``a`b``", "`a": "`` `a ``", "  ": "(no text)", "": "(no text)"} {
+		if got := codeSpan(in); got != want {
+			t.Errorf("codeSpan(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got, want := shellWords([]string{"sseload", "-c", "1,2", "", "a b", "it's", "$HOME", "http://h/?a=1&b={room}"}),
+		`sseload -c 1,2 '' 'a b' 'it'\''s' '$HOME' 'http://h/?a=1&b={room}'`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
