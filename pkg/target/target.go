@@ -31,6 +31,10 @@ type Spec struct {
 	Cookies []string // "NAME=VALUE"
 	Origin  string
 
+	// Literal takes a URL without a path as it is, not as short for the reference
+	// server's.
+	Literal bool
+
 	UserAgent string
 	Insecure  bool           // do not verify the server's certificate
 	RootCAs   *x509.CertPool // nil: the system's
@@ -69,7 +73,7 @@ func New(spec Spec) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p, ok := presetFor(base); ok {
+	if p, ok := presetFor(base); ok && !spec.Literal {
 		root := base.scheme + "://" + base.authority
 		subURL = root + p.Subscribe
 		if sendURL == "" {

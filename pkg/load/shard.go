@@ -1,0 +1,458 @@
+package load
+
+import (
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/sseload/sseload/pkg/sse"
+	"github.com/sseload/sseload/pkg/stream"
+	"github.com/sseload/sseload/pkg/target"
+)
+
+// shard is the part of a Population that one engine holds. It is the engine's
+// Handler; everything in it but live belongs to the engine's context.
+type shard struct {
+	p      *Population
+	engine stream.Engine
+
+	first     int // number of its first client; ids in the engine count from 0
+	firstRoom int
+	clients   []client
+	rooms     []room
+	entries   []entry // per client, one for each sender of its room
+
+	ramp      ramp
+	iteration iteration
+	recorder  recorder
+	lastRead  int64 // when the read was that gave the event before
+
+	payload []byte
+
+	live struct { // read by others while the run goes on
+		open, opened, failed, dropped, received, activity atomic.Int64
+	}
+}
+
+// client is what a shard keeps of a client, beside its entries.
+type client struct {
+	dialed  int64
+	state   clientState
+	greeted bool   // has had its first event
+	gaveUp  uint32 // the iteration in which its send failed
+}
+
+type clientState uint8
+
+const (
+	notDialed clientState = iota
+	opening
+	isOpen
+	failed  // never opened
+	dropped // opened, then ended
+)
+
+// room is what a shard keeps of a room.
+type room struct {
+	open   int32  // members open now
+	opened int32  // members that ever were
+	sends  uint32 // sends begun by its senders
+	sender int32  // with one sender a room: its engine id, -1 for none
+}
+
+// ramp is how far connecting has come.
+type ramp struct {
+	next     int // the next client to dial
+	allowed  int // clients before this one may be dialed now
+	underWay int
+	window   int // bound on underWay
+	pending  int // clients whose attempt has no outcome yet
+}
+
+// iteration is the one that is going on.
+type iteration struct {
+	seq         uint32 // 0 before the first
+	outstanding int    // copies that are still expected
+	sent        int    // sends that succeeded
+	unsent      int    // sends that failed
+	closed      bool   // it has ended; what still comes is late
+	last        int64  // when the last copy arrived
+}
+
+// recorder is what a shard counted and measured.
+type recorder struct {
+	Totals
+	perClient map[int]*misdeeds
+}
+
+// misdeeds are counted for the clients that have any.
+type misdeeds struct {
+	duplicate, reordered, misrouted, late int64
+}
+
+func (s *shard) roomOf(id int) *room { return &s.rooms[id/s.p.cfg.RoomSize] }
+
+// members are the engine ids of the clients in the room of id, from, to.
+func (s *shard) members(id int) (from, to int) {
+	from = id - id%s.p.cfg.RoomSize
+	return from, min(from+s.p.cfg.RoomSize, len(s.clients))
+}
+
+// entry is the account of client id with the sender at place in its room.
+func (s *shard) entry(id, place int) *entry {
+	return &s.entries[id*s.p.sendersPerRoom+place]
+}
+
+// place is where the entries of sender stand; with one sender a room there is
+// but one place.
+func (s *shard) place(sender int) int {
+	if s.p.sendersPerRoom == 1 {
+		return 0
+	}
+	return sender % s.p.cfg.RoomSize
+}
+
+// dial subscribes as many clients as the ramp allows now.
+func (s *shard) dial() {
+	for s.ramp.next < s.ramp.allowed && s.ramp.underWay < s.ramp.window {
+		id := s.ramp.next
+		s.ramp.next++
+		s.ramp.underWay++
+		c := &s.clients[id]
+		c.state = opening
+		c.dialed = s.p.clock.Now()
+		s.recorder.Connect.Attempted++
+		if first := &s.recorder.Connect.FirstDial; *first == 0 {
+			*first = c.dialed
+		}
+		s.engine.Subscribe(id, nil)
+	}
+}
+
+// settled notes that a dialed client's attempt has an outcome.
+func (s *shard) settled() {
+	s.ramp.underWay--
+	s.ramp.pending--
+	s.dial()
+	if s.ramp.pending == 0 {
+		s.p.arrive()
+	}
+}
+
+// Vars implements [stream.Handler].
+func (s *shard) Vars(id int) target.Vars {
+	return target.Vars{Room: s.firstRoom + id/s.p.cfg.RoomSize, Client: s.first + id}
+}
+
+// Opened implements [stream.Handler].
+func (s *shard) Opened(id int, t stream.Timing) {
+	c, rm := &s.clients[id], s.roomOf(id)
+	c.state = isOpen
+	c.dialed = t.Dialed
+	rm.open++
+	rm.opened++
+	s.live.open.Add(1)
+	s.live.opened.Add(1)
+	r := &s.recorder.Connect
+	r.Opened++
+	r.LastOpen = max(r.LastOpen, t.Opened)
+	r.Open.Record(t.Opened - t.Dialed)
+	if t.Connected != 0 {
+		r.TCP.Record(t.Connected - t.Dialed)
+	}
+	if t.Requested != 0 {
+		r.Header.Record(t.Opened - t.Requested)
+	}
+	s.settled()
+}
+
+// Closed implements [stream.Handler].
+func (s *shard) Closed(id int, f *stream.Failure) {
+	c := &s.clients[id]
+	key := f.Key()
+	keepFirst(s.recorder.Connect.Texts, key, f.Error())
+	if c.state == opening {
+		c.state = failed
+		s.recorder.Connect.Failures[key]++
+		s.live.failed.Add(1)
+		s.settled()
+		if s.p.hopeless() {
+			s.p.fail(f)
+		}
+		return
+	}
+	c.state = dropped
+	s.recorder.Connect.Drops[key]++
+	s.roomOf(id).open--
+	s.live.dropped.Add(1)
+	left := s.live.open.Add(-1)
+	s.forget(id)
+	if left == 0 {
+		s.p.emptied()
+	}
+}
+
+// forget takes what client id still expects in this iteration out of what is
+// outstanding: it is lost, and nobody should wait for it.
+func (s *shard) forget(id int) {
+	it := &s.iteration
+	if it.seq == 0 || it.closed {
+		return
+	}
+	if s.p.cfg.Payload == Timestamp {
+		rm := s.roomOf(id)
+		if missing := int64(rm.sends) - int64(s.entry(id, 0).highest); missing > 0 {
+			s.less(int(missing))
+		}
+		return
+	}
+	from, to := s.members(id)
+	for sender := from; sender < to; sender++ {
+		if s.sends(sender) && s.clients[sender].gaveUp != it.seq && !s.entry(id, s.place(sender)).has(it.seq) {
+			s.less(1)
+		}
+	}
+}
+
+// sends reports whether client id is a sender.
+func (s *shard) sends(id int) bool {
+	if s.p.cfg.Senders == OnePerRoom {
+		return s.roomOf(id).sender == int32(id)
+	}
+	state := s.clients[id].state
+	return state == isOpen || state == dropped
+}
+
+// less lowers what is outstanding, and ends the iteration at nothing.
+func (s *shard) less(n int) {
+	it := &s.iteration
+	if it.outstanding == 0 {
+		return
+	}
+	if it.outstanding -= n; it.outstanding <= 0 {
+		it.outstanding = 0
+		s.p.arrive()
+	}
+}
+
+// begin starts iteration seq: every sender sends one message.
+func (s *shard) begin(seq uint32) {
+	s.iteration = iteration{seq: seq}
+	size := s.p.cfg.RoomSize
+	var out int
+	for i := range s.rooms {
+		rm := &s.rooms[i]
+		from, to := s.members(i * size)
+		if seq == 1 {
+			rm.sender = -1
+			for id := from; id < to && rm.sender < 0; id++ {
+				if s.clients[id].state == isOpen {
+					rm.sender = int32(id)
+				}
+			}
+		}
+		for id := from; id < to; id++ {
+			if s.sends(id) {
+				out += int(rm.open)
+			}
+		}
+	}
+	s.iteration.outstanding = out
+	if out == 0 {
+		s.p.arrive()
+	}
+	for id := range s.clients {
+		if s.sends(id) {
+			s.engine.Send(tag(seq, id))
+		}
+	}
+}
+
+// end closes the iteration; what comes after is late.
+func (s *shard) end() {
+	s.iteration.closed = true
+	if s.iteration.outstanding > 0 {
+		s.iteration.outstanding = 0
+	}
+}
+
+func tag(seq uint32, id int) stream.Tag { return stream.Tag(uint64(seq)<<32 | uint64(uint32(id))) }
+
+func untag(t stream.Tag) (seq uint32, id int) { return uint32(t >> 32), int(uint32(t)) }
+
+// Message implements [stream.Handler].
+func (s *shard) Message(t stream.Tag) target.Vars {
+	seq, id := untag(t)
+	v := s.Vars(id)
+	v.Iteration = int(seq)
+	s.roomOf(id).sends++
+	s.recorder.Sends.Attempted++
+	now := s.p.clock.Now()
+	if s.p.cfg.Payload == Timestamp {
+		s.payload = strconv.AppendInt(s.payload[:0], now/int64(time.Millisecond), 10)
+	} else {
+		s.payload = s.p.run.append(s.payload[:0], marker{room: v.Room, sender: v.Client, seq: seq, nanos: now}, s.p.cfg.PayloadSize)
+	}
+	v.Payload = s.payload
+	s.recorder.Sends.PayloadBytes = max(s.recorder.Sends.PayloadBytes, len(s.payload))
+	return v
+}
+
+// Sent implements [stream.Handler].
+func (s *shard) Sent(t stream.Tag, elapsed time.Duration, f *stream.Failure) {
+	s.live.activity.Add(1)
+	seq, id := untag(t)
+	it := &s.iteration
+	if it.seq == seq && f == nil {
+		it.sent++
+	} else if it.seq == seq {
+		it.unsent++
+	}
+	if f == nil {
+		s.recorder.Sends.Latency.Record(int64(elapsed))
+		return
+	}
+	key := f.Key()
+	s.recorder.Sends.Failures[key]++
+	keepFirst(s.recorder.Sends.Texts, key, f.Error())
+	if it.seq != seq || it.closed || s.p.cfg.Payload == Timestamp {
+		return
+	}
+	// Its copies will hardly come; if they do they count, but nobody waits.
+	missing := 0
+	from, to := s.members(id)
+	for member := from; member < to; member++ {
+		if s.clients[member].state == isOpen && !s.entry(member, s.place(id)).has(seq) {
+			missing++
+		}
+	}
+	s.clients[id].gaveUp = seq
+	s.less(missing)
+}
+
+// Event implements [stream.Handler].
+func (s *shard) Event(id int, at stream.Stamp, ev sse.Event) {
+	s.live.activity.Add(1)
+	if c := &s.clients[id]; !c.greeted {
+		c.greeted = true
+		s.recorder.Connect.FirstEvent.Record(at.Arrived() - c.dialed)
+	}
+	if want := s.p.cfg.EventType; want != "" && want != string(ev.Type) {
+		s.recorder.Delivery.Other++
+		return
+	}
+	if s.p.cfg.Payload == Timestamp {
+		s.timestamp(id, at, ev.Data)
+		return
+	}
+	var before marker
+	any := false
+	for rest := ev.Data; len(rest) > 0; {
+		m, what, after := s.p.run.find(rest)
+		rest = after
+		switch {
+		case what == nothing:
+			if !any {
+				s.recorder.Delivery.Other++
+			}
+			return
+		case what == foreign:
+			s.recorder.Delivery.Foreign++
+		case m != before: // an envelope may hold the same text twice: that is one copy
+			s.copy(id, at, m)
+			before = m
+		}
+		any = true
+	}
+	if !any {
+		s.recorder.Delivery.Other++
+	}
+}
+
+// copy enters the copy of a message that client id received.
+func (s *shard) copy(id int, at stream.Stamp, m marker) {
+	d := &s.recorder.Delivery
+	s.lag(at)
+	v := s.Vars(id)
+	sender := m.sender - s.first
+	if m.room != v.Room {
+		d.Received++
+		s.live.received.Add(1)
+		d.Misrouted++
+		s.misdeed(id).misrouted++
+		return
+	}
+	if from, to := s.members(id); sender < from || sender >= to || m.seq > s.iteration.seq {
+		d.Foreign++ // nobody in this room has sent it
+		return
+	}
+	d.Received++
+	s.live.received.Add(1)
+	late := m.seq != s.iteration.seq || s.iteration.closed
+	switch s.entry(id, s.place(sender)).receive(m.seq) {
+	case duplicate:
+		d.Duplicate++
+		s.misdeed(id).duplicate++
+		return
+	case reordered:
+		d.Reordered++
+		s.misdeed(id).reordered++
+	case inOrder:
+	}
+	s.arrived(at, m.nanos)
+	if late {
+		d.Late++
+		s.misdeed(id).late++
+		return
+	}
+	if s.clients[sender].gaveUp != m.seq {
+		s.less(1)
+	}
+}
+
+// timestamp enters a copy that carries nothing but the time it was sent.
+func (s *shard) timestamp(id int, at stream.Stamp, data []byte) {
+	d := &s.recorder.Delivery
+	ms, ok := findTimestamp(data)
+	if sent := ms * int64(time.Millisecond); !ok || sent < s.p.started-int64(time.Millisecond) || sent > at.Read {
+		d.Other++
+		return
+	}
+	d.Received++
+	s.live.received.Add(1)
+	s.lag(at)
+	s.entry(id, 0).highest++
+	s.arrived(at, ms*int64(time.Millisecond))
+	s.less(1)
+}
+
+// arrived records the latency of a copy.
+func (s *shard) arrived(at stream.Stamp, due int64) {
+	when := at.Arrived()
+	s.recorder.Delivery.Latency.Record(when - due)
+	s.iteration.last = max(s.iteration.last, when)
+}
+
+// lag records how long after its arrival a read was handled, once a read.
+func (s *shard) lag(at stream.Stamp) {
+	if at.Kernel == 0 || at.Read == s.lastRead {
+		return
+	}
+	s.lastRead = at.Read
+	s.recorder.ReadLag.Record(at.Read - at.Kernel)
+}
+
+func (s *shard) misdeed(id int) *misdeeds {
+	m, ok := s.recorder.perClient[id]
+	if !ok {
+		m = &misdeeds{}
+		s.recorder.perClient[id] = m
+	}
+	return m
+}
+
+// Comment implements [stream.Handler].
+func (s *shard) Comment(int, stream.Stamp, []byte) {}
+
+// Retry implements [stream.Handler].
+func (s *shard) Retry(int, time.Duration) {}
