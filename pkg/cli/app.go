@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// App is a run of the program: its arguments and its ties to the world.
+type App struct {
+	Args   []string // without the program's name
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	Env    func(string) (string, bool)
+	// Exit ends the process at once, for a second Ctrl-C.
+	Exit func(code int)
+
+	quiet   bool
+	verbose bool
+}
+
+// Main runs the program with the process' arguments and streams and exits with
+// its code.
+func Main() {
+	a := &App{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Env: os.LookupEnv, Exit: os.Exit,
+	}
+	os.Exit(a.Run())
+}
+
+// Run carries out what the arguments say and returns the exit code.
+func (a *App) Run() int {
+	root := a.rootCommand()
+	root.SetArgs(a.Args)
+	err := root.ExecuteContext(context.Background())
+	return a.report(err)
+}
+
+// report prints err, if there is anything to say, and finds the exit code.
+func (a *App) report(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
+	fmt.Fprintf(a.Stderr, "sseload: error: %s\n", oneLine(err.Error()))
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(a.Stderr, "sseload: hint: %s\n", oneLine(hint))
+	}
+	if errors.As(err, new(*usageError)) {
+		return exitUsage
+	}
+	return exitError
+}
+
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
+
+// log is where things that are no result are told, in words for people.
+func (a *App) log() *slog.Logger {
+	level := slog.LevelWarn
+	switch {
+	case a.verbose:
+		level = slog.LevelDebug
+	case a.quiet:
+		level = slog.LevelError
+	}
+	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// note tells the user something that is no error, unless they asked for quiet.
+func (a *App) note(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.Stderr, "sseload: "+format+"\n", args...)
+	}
+}
+
+// terminalWidth is the width of w when it is a terminal.
+func terminalWidth(w io.Writer) (columns int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	return columns, err == nil && columns > 0
+}
+
+// interruptible returns a context that the first Ctrl-C (or SIGTERM) cancels,
+// after saying so with onFirst. The second ends the process at once. stop must be
+// called.
+func (a *App) interruptible(ctx context.Context, onFirst string) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	var stopped atomic.Bool
+	go func() {
+		defer close(done)
+		for first := true; ; first = false {
+			_, ok := <-signals
+			switch {
+			case !ok:
+				return
+			case first:
+				if onFirst != "" {
+					a.note("%s", onFirst)
+				}
+				cancel()
+			default:
+				a.Exit(exitInterrupted)
+			}
+		}
+	}()
+	return ctx, func() {
+		if stopped.CompareAndSwap(false, true) {
+			signal.Stop(signals)
+			close(signals)
+			<-done
+			cancel()
+		}
+	}
+}
+
+// rootCommand puts the commands together.
+func (a *App) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sseload",
+		Short: "Load-test and profile Server-Sent Events servers",
+		Long: `sseload opens many real EventSource clients on a server, drives messages
+through it, proves what was delivered, measures when, and reports what it cost.
+Without a URL it brings its own server.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArguments,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return bindEnvironment(cmd.Flags(), a.Env)
+		},
+	}
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	root.SetFlagErrorFunc(flagError)
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on stderr")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on stderr")
+	root.AddCommand(
+		a.connectCommand(), a.roomsCommand(), a.tailCommand(), a.serveCommand(),
+		a.doctorCommand(), a.reportCommand(), a.versionCommand(),
+	)
+	return root
+}

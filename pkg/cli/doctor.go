@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sseload/sseload/pkg/observe"
+)
+
+type doctorOptions struct {
+	clients         count
+	sendConnections count
+	workers         count
+	remote          bool
+}
+
+func (a *App) doctorCommand() *cobra.Command {
+	o := doctorOptions{clients: 5000, sendConnections: 64, workers: 1}
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "What this machine allows, and how to lift it",
+		Long: `Shows the limits that bound a load on this machine (file descriptors, local ports,
+listen backlog, memory), what so many clients need of each, how many clients fit,
+and the command that lifts what is too low. Exit code 1 when they do not fit.`,
+		Example: `  sseload doctor
+  sseload doctor --clients 15000
+  sseload doctor --clients 50000 --remote`,
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error { return o.run(a) },
+	}
+	flags := cmd.Flags()
+	flags.VarP(&o.clients, "clients", "c", "number of clients to plan for")
+	flags.Var(&o.sendConnections, "send-connections", "connections that carry messages in")
+	flags.Var(&o.workers, "workers", "worker processes of the bundled server")
+	flags.BoolVar(&o.remote, "remote", false, "the target is on another machine, not the bundled server")
+	return cmd
+}
+
+func (o *doctorOptions) run(a *App) error {
+	if _, _, _, err := observe.RaiseFiles(); err != nil {
+		a.log().Debug("the limit of open files cannot be raised", "err", err)
+	}
+	limits := observe.ReadLimits()
+	plan := observe.Plan{Clients: int(o.clients), SendConnections: int(o.sendConnections), Workers: int(o.workers), ConnectConcurrency: 256}
+	if !o.remote {
+		plan.BundledServer, plan.LoopbackTarget, plan.LocalTarget = true, true, true
+	}
+	findings := observe.Check(plan, limits)
+	if err := o.print(a.Stdout, limits, plan, findings); err != nil {
+		return err
+	}
+	if err := observe.Refusal(findings); err != nil {
+		return fmt.Errorf("%d clients do not fit: %w", plan.Clients, err)
+	}
+	return nil
+}
+
+func (o *doctorOptions) print(out io.Writer, limits observe.Limits, plan observe.Plan, findings []observe.Finding) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "This machine")
+	for _, s := range limits.Settings() {
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Name, s.Value, s.Text)
+	}
+	fmt.Fprintf(w, "\n%d clients need\n", plan.Clients)
+	for _, f := range findings {
+		allowed := "unknown"
+		if f.Allowed != nil {
+			allowed = f.Unit.Format(*f.Allowed)
+		}
+		fmt.Fprintf(w, "  %s\t%s\tof %s\t%s\n", f.Limit, f.Unit.Format(f.Needed), allowed, f.Verdict)
+		if f.Verdict != observe.OK {
+			fmt.Fprintf(w, "    %s\n", f.Text)
+		}
+		if f.Remedy != "" {
+			fmt.Fprintf(w, "    lift it: %s\n", f.Remedy)
+		}
+	}
+	most, by := observe.Capacity(plan, limits)
+	if by == "" {
+		fmt.Fprintf(w, "\nNothing here bounds the number of clients.\n")
+	} else {
+		fmt.Fprintf(w, "\nUp to %d clients fit; the next limit is %s.\n", most, by)
+	}
+	return w.Flush()
+}

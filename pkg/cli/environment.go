@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// environmentPrefix begins the names of the environment variables that stand in
+// for flags: --connect-rate is SSELOAD_CONNECT_RATE.
+const environmentPrefix = "SSELOAD_"
+
+// bindEnvironment sets every flag that the command line did not set and the
+// environment does.
+func bindEnvironment(flags *pflag.FlagSet, env func(string) (string, bool)) error {
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := environmentPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := env(name)
+		if !ok || f.Changed || f.Name == "help" {
+			return
+		}
+		if err := f.Value.Set(value); err != nil {
+			errs = append(errs, valueError(name, value, err))
+			return
+		}
+		f.Changed = true
+	})
+	return errors.Join(errs...)
+}

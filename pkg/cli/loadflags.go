@@ -1,0 +1,265 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sseload/sseload/pkg/load"
+	"github.com/sseload/sseload/pkg/result"
+	"github.com/sseload/sseload/pkg/sse"
+	"github.com/sseload/sseload/pkg/stream"
+	"github.com/sseload/sseload/pkg/target"
+	"github.com/sseload/sseload/scenarios"
+)
+
+// requestFlags say how to subscribe to a URL. connect, rooms and tail have them.
+type requestFlags struct {
+	headers  []string
+	bearer   string
+	user     string
+	cookies  []string
+	origin   string
+	insecure bool
+	caCert   string
+}
+
+func (f *requestFlags) add(flags *pflag.FlagSet) {
+	flags.StringArrayVarP(&f.headers, "header", "H", nil, "header `'Name: value'` of the subscribe request; may hold {room} and {client}")
+	flags.StringVar(&f.bearer, "bearer", "", "`TOKEN` of an Authorization header")
+	flags.StringVar(&f.user, "user", "", "`NAME:PASSWORD` of an Authorization header")
+	flags.StringArrayVar(&f.cookies, "cookie", nil, "cookie `NAME=VALUE`")
+	flags.StringVar(&f.origin, "origin", "", "`ORIGIN` header, as a browser would send it")
+	flags.BoolVar(&f.insecure, "insecure", false, "do not verify the server's certificate")
+	flags.StringVar(&f.caCert, "cacert", "", "PEM `FILE` with the certificates to trust instead of the system's")
+}
+
+func (f *requestFlags) spec(rawURL string) (target.Spec, error) {
+	s := target.Spec{
+		URL: rawURL, Headers: f.headers, Bearer: f.bearer, User: f.user, Cookies: f.cookies,
+		Origin: f.origin, Insecure: f.insecure, UserAgent: "sseload/" + version(),
+	}
+	if f.caCert != "" {
+		pem, err := os.ReadFile(f.caCert)
+		if err != nil {
+			return s, fmt.Errorf("--cacert: %w", err)
+		}
+		s.RootCAs = x509.NewCertPool()
+		if !s.RootCAs.AppendCertsFromPEM(pem) {
+			return s, fmt.Errorf("--cacert: %s holds no PEM certificate", f.caCert)
+		}
+	}
+	return s, nil
+}
+
+// loadFlags are those that every load command has.
+type loadFlags struct {
+	request            requestFlags
+	clients            counts
+	roomSize           count
+	connectRate        rate
+	connectConcurrency count
+	timeout            time.Duration
+	sources            addresses
+	engine             engine
+	maxEventSize       size
+	event              string
+	targetPID          int
+	workers            count
+	labels             labels
+	outputs            []string
+}
+
+func (f *loadFlags) add(flags *pflag.FlagSet) {
+	*f = loadFlags{
+		clients: counts{1000}, roomSize: 6, connectConcurrency: 256, engine: engine(stream.Auto),
+		maxEventSize: sse.DefaultLimit, workers: 1, labels: labels{},
+	}
+	flags.VarP(&f.clients, "clients", "c", "number of EventSource clients; a list makes a series of runs")
+	flags.Var(&f.roomSize, "room-size", "clients a room; client i is in room i / N")
+	flags.Var(&f.connectRate, "connect-rate", "clients to connect per second; 0: as fast as the concurrency allows")
+	flags.Var(&f.connectConcurrency, "connect-concurrency", "clients that may be connecting at once")
+	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "for a client to open, for a send, and for an iteration")
+	flags.Var(&f.sources, "source", "local addresses to spread connections over")
+	flags.Var(&f.engine, "engine", "auto, epoll, conn, nethttp or r3labs")
+	flags.Var(&f.maxEventSize, "max-event-size", "memory that one event may take")
+	flags.StringVar(&f.event, "event", "", "only events of this `TYPE` carry messages")
+	flags.IntVar(&f.targetPID, "target-pid", 0, "`PID` of the server to observe, with its children; found by itself for a local target")
+	flags.Var(&f.workers, "workers", "worker processes of the bundled server")
+	flags.Var(&f.labels, "label", "what the tables say of the run: machine=…, type=…, env=…, or names of your own")
+	addOutputFlag(flags, &f.outputs)
+	f.request.add(flags)
+}
+
+// check finds what is wrong with the flags together.
+func (f *loadFlags) check() error {
+	switch {
+	case f.timeout <= 0:
+		return usagef("write for example --timeout 30s", "--timeout: %s is not more than nothing", f.timeout)
+	case f.targetPID < 0:
+		return usagef("", "--target-pid: %d is no process", f.targetPID)
+	}
+	return nil
+}
+
+// asked is what the flags ask of each scenario of n clients.
+func (f *loadFlags) asked(n int, sources addresses, l result.Labels) scenarios.Load {
+	return scenarios.Load{
+		Clients: n, RoomSize: int(f.roomSize), Engine: stream.Kind(f.engine),
+		Ramp:    load.Ramp{Rate: float64(f.connectRate), Concurrency: int(f.connectConcurrency)},
+		Timeout: f.timeout, Sources: sources, MaxEventSize: int(f.maxEventSize), EventType: f.event, Labels: l,
+	}
+}
+
+// labelsFor completes the labels that the user gave.
+func (f *loadFlags) labelsFor(local bool) result.Labels {
+	l := result.Labels{Machine: hostName(), Type: "Normal", Env: "Netw", Protocol: "EventSource"}
+	if f.workers > 1 {
+		l.Type = "Cluster"
+	}
+	if local {
+		l.Env = "Local"
+	}
+	known := map[string]*string{"machine": &l.Machine, "type": &l.Type, "env": &l.Env, "protocol": &l.Protocol}
+	for _, key := range slices.Sorted(maps.Keys(f.labels)) {
+		if field, ok := known[key]; ok {
+			*field = f.labels[key]
+			continue
+		}
+		if l.Extra == nil {
+			l.Extra = map[string]string{}
+		}
+		l.Extra[key] = f.labels[key]
+	}
+	return l
+}
+
+// server is where the load goes: the URL, or a bundled server for each run.
+func (f *loadFlags) server(a *App, args []string, greeting bool, send sendFlags) (scenarios.Server, *target.Target, error) {
+	if len(args) == 0 {
+		if send.given() {
+			return nil, nil, usagef("name the URL to subscribe to as well", "--send-url needs a URL to subscribe to")
+		}
+		return &bundled{app: a, greeting: greeting, workers: int(f.workers), request: f.request}, nil, nil
+	}
+	if f.workers > 1 {
+		return nil, nil, usagef("leave the URL out, or --workers", "--workers is for the bundled server, but a URL is given")
+	}
+	spec, err := f.request.spec(args[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	spec.SendURL, spec.SendMethod, spec.SendHeaders = send.url, send.method, send.headers
+	if send.bodyGiven {
+		spec.SendBody = &send.body
+	}
+	t, err := target.New(spec)
+	if err != nil {
+		return nil, nil, &usageError{err: err}
+	}
+	return &remote{target: t, pid: f.targetPID, timeout: f.timeout, log: a.log()}, t, nil
+}
+
+// sendFlags say how to send a message to a URL.
+type sendFlags struct {
+	url       string
+	method    string
+	headers   []string
+	body      string
+	bodyGiven bool
+}
+
+func (f *sendFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.url, "send-url", "", "`URL` to send messages to; may hold {room}, {client}, {iteration} and {payload}")
+	flags.StringVar(&f.method, "send-method", "POST", "`METHOD` of the send request")
+	flags.StringArrayVar(&f.headers, "send-header", nil, "header `'Name: value'` of the send request; may hold the same")
+	flags.StringVar(&f.body, "send-body", "{payload}", "`BODY` of the send request; may hold the same")
+}
+
+func (f *sendFlags) given() bool { return f.url != "" }
+
+// redacted is the command line without its secrets, for records.
+func redacted(args []string) []string {
+	secret := []string{"--bearer", "--user", "--cookie"}
+	out := append([]string{"sseload"}, args...)
+	for i := 1; i < len(out); i++ {
+		name, value, joined := strings.Cut(out[i], "=")
+		switch {
+		case slices.Contains(secret, name) && joined && value != "":
+			out[i] = name + "=***"
+		case slices.Contains(secret, name) && !joined && i+1 < len(out):
+			out[i+1] = "***"
+		case isSecretHeader(out[i]):
+			name, _, _ := strings.Cut(out[i], ":")
+			out[i] = name + ": ***"
+		}
+		out[i] = withoutUserinfo(out[i])
+	}
+	return out
+}
+
+// isSecretHeader recognises the value, or the whole, of a header flag that holds
+// a credential.
+func isSecretHeader(arg string) bool {
+	for _, prefix := range []string{"-H", "--header=", "--send-header="} {
+		arg = strings.TrimPrefix(arg, prefix)
+	}
+	name, _, ok := strings.Cut(strings.ToLower(strings.TrimSpace(arg)), ":")
+	return ok && slices.Contains([]string{"authorization", "cookie", "proxy-authorization", "x-api-key"}, strings.TrimSpace(name))
+}
+
+// withoutUserinfo takes NAME:PASSWORD@ out of a URL.
+func withoutUserinfo(arg string) string {
+	scheme, rest, ok := strings.Cut(arg, "://")
+	if !ok {
+		return arg
+	}
+	authority, _, _ := strings.Cut(rest, "/")
+	at := strings.LastIndexByte(authority, '@')
+	if at < 0 {
+		return arg
+	}
+	return scheme + "://***@" + rest[at+1:]
+}
+
+// execute makes the runs and renders them. sends tells how many connections the
+// sends take, given whether the target is local; all makes the scenarios, given
+// where the load is made and goes and the labels that describe it.
+func (f *loadFlags) execute(parent context.Context, a *App, s scenarios.Server, sends func(local bool) int,
+	all func(place, result.Labels) []scenarios.Scenario,
+) error {
+	outputs, err := openOutputs(a, f.outputs)
+	if err != nil {
+		return err
+	}
+	defer outputs.close()
+	ctx, stop := a.interruptible(parent, "interrupted: ending the run, press Ctrl-C again to leave at once")
+	defer stop()
+	started := time.Now()
+	at, err := f.preflight(ctx, a, s, sends)
+	if err != nil {
+		return err
+	}
+	env := &scenarios.Env{Server: s, Show: a.progressShow()}
+	runs, runErr := scenarios.Series(ctx, env, all(at, f.labelsFor(at.local)))
+	if errors.Is(runErr, load.ErrNoneOpened) && len(runs) == 1 {
+		outputs = outputs.files() // on the terminal the error says it all
+	}
+	if len(runs) > 0 {
+		file := &result.File{
+			Schema: result.Schema, Tool: tool(), Command: redacted(a.Args), Host: host(), StartedAt: started.UTC(), Runs: runs,
+		}
+		if err := outputs.render(file); err != nil && runErr == nil {
+			return err
+		}
+	}
+	return explain(runErr)
+}

@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sseload/sseload/pkg/observe"
+	"github.com/sseload/sseload/pkg/target"
+	"github.com/sseload/sseload/scenarios"
+)
+
+// place is where the load is made and goes.
+type place struct {
+	sources addresses
+	local   bool // server and clients share the machine
+}
+
+// preflight finds out, before any load, whether the target is there and the
+// machine allows what is asked for, and from which local addresses to connect.
+func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, sendsTo func(local bool) int) (place, error) {
+	if _, _, _, err := observe.RaiseFiles(); err != nil {
+		a.log().Debug("the limit of open files cannot be raised", "err", err)
+	}
+	plan := observe.Plan{
+		Sources: len(f.sources), ConnectConcurrency: int(f.connectConcurrency), Workers: int(f.workers),
+	}
+	for _, n := range f.clients {
+		plan.Clients = max(plan.Clients, n)
+	}
+	if r, ok := s.(*remote); ok {
+		if _, err := r.Start(ctx); err != nil { // which looks it up
+			return place{}, err
+		}
+		addr := r.target.Subscribe.Addr.Addr().Unmap()
+		plan.LocalTarget = target.Local(addr)
+		plan.LoopbackTarget = addr.IsLoopback() && addr.Is4()
+	} else {
+		plan.BundledServer, plan.LoopbackTarget, plan.LocalTarget = true, true, true
+	}
+	sends := sendsTo(plan.LocalTarget)
+	plan.SendConnections = sends
+	limits := observe.ReadLimits()
+	findings := observe.Check(plan, limits)
+	if err := observe.Refusal(findings); err != nil {
+		return place{}, fmt.Errorf("%d clients cannot work here: %w", plan.Clients, err)
+	}
+	for _, finding := range findings {
+		if finding.Verdict == observe.Warn {
+			a.note("warning: %s: %s; %s", finding.Limit, finding.Text, finding.Remedy)
+		}
+	}
+	p := place{sources: f.sources, local: plan.LocalTarget}
+	// Twice as many as it takes: Linux looks for a free port among those of one
+	// parity first, so that from half the range on each connect searches long
+	// (15,000 from one address took three times as long as from two).
+	if n := observe.SourcesNeeded(2*(plan.Clients+sends), limits); len(p.sources) == 0 && limits.LoopbackSources && plan.LoopbackTarget && n > 1 {
+		p.sources = observe.LoopbackSources(n)
+	}
+	return p, nil
+}

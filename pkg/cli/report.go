@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/sseload/sseload/pkg/result"
+)
+
+func (a *App) reportCommand() *cobra.Command {
+	var specs []string
+	cmd := &cobra.Command{
+		Use:   "report FILE...",
+		Short: "Render saved records again in any format",
+		Long: `Reads records that a run saved with -o json=FILE and renders them. Several files
+become one record: their runs stand in one table in the order of the files.`,
+		Example: `  sseload report run.json
+  sseload report before.json after.json -o markdown=both.md -o csv`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("save one with -o json=FILE", "%s needs a file", cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			files := make([]*result.File, len(args))
+			for i, path := range args {
+				f, err := result.ReadFile(path)
+				if err != nil {
+					return &hinted{err, "give files that a run saved with -o json=FILE"}
+				}
+				files[i] = f
+			}
+			merged, err := result.Merge(files...)
+			if err != nil {
+				return err
+			}
+			outputs, err := openOutputs(a, specs)
+			if err != nil {
+				return err
+			}
+			defer outputs.close()
+			return outputs.render(merged)
+		},
+	}
+	addOutputFlag(cmd.Flags(), &specs)
+	return cmd
+}

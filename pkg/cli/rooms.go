@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sseload/sseload/pkg/load"
+	"github.com/sseload/sseload/pkg/result"
+	"github.com/sseload/sseload/pkg/target"
+	"github.com/sseload/sseload/scenarios"
+)
+
+type roomsOptions struct {
+	load            loadFlags
+	send            sendFlags
+	iterations      counts
+	duration        time.Duration
+	interval        time.Duration
+	senders         senders
+	payload         payload
+	payloadSize     size
+	sendConnections count
+}
+
+func (a *App) roomsCommand() *cobra.Command {
+	var o roomsOptions
+	cmd := &cobra.Command{
+		Use:   "rooms [URL]",
+		Short: "How long does a message take to reach everyone in rooms of 6?",
+		Long: `Connects N EventSource clients in rooms, has one client of each room (or all) send
+a message to its room, and proves that every member received its copy. That is an
+iteration; the next one begins when every copy has arrived or --timeout has
+passed. Without a URL the bundled server is started for each run.`,
+		Example: `  sseload rooms --clients 4000 --iterations 100
+  sseload rooms -c 1000,2000,3000 -n 1,10,100 --interval 1s -o markdown=rooms.md -o csv=rooms.csv
+  sseload rooms http://127.0.0.1:8123 -c 600 -n 10
+  sseload rooms 'http://127.0.0.1:3000/events/{room}' --send-url 'http://127.0.0.1:3000/publish/{room}' \
+      --send-body '{"text":"{payload}"}'`,
+		Args: atMostOneURL,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.send.bodyGiven = cmd.Flags().Changed("send-body")
+			if err := o.check(cmd); err != nil {
+				return err
+			}
+			server, t, err := o.load.server(a, args, false, o.send)
+			if err != nil {
+				return err
+			}
+			if err := o.checkTarget(t); err != nil {
+				return err
+			}
+			return o.load.execute(cmd.Context(), a, server, o.connections, o.scenarios)
+		},
+	}
+	o = roomsOptions{iterations: counts{1}}
+	flags := cmd.Flags()
+	o.load.add(flags)
+	o.send.add(flags)
+	flags.VarP(&o.iterations, "iterations", "n", "messages that each sender sends; a list makes a series of runs")
+	flags.DurationVar(&o.duration, "duration", 0, "begin no iteration after this time; alone, it replaces --iterations")
+	flags.DurationVar(&o.interval, "interval", 0, "pause between iterations")
+	flags.Var(&o.senders, "senders", "who sends: the first client of each room, or all")
+	flags.Var(&o.payload, "payload", "what a message is: a marker that names it, or a bare JavaScript timestamp")
+	flags.Var(&o.payloadSize, "payload-size", "pad messages to this size")
+	flags.Var(&o.sendConnections, "send-connections",
+		fmt.Sprintf("sends that may be under way at once, each on a connection of its own (default %d for a local target, %d for others)",
+			localSends, remoteSends))
+	return cmd
+}
+
+func (o *roomsOptions) check(cmd *cobra.Command) error {
+	if err := o.load.check(); err != nil {
+		return err
+	}
+	switch {
+	case o.duration < 0:
+		return usagef("write for example --duration 30s", "--duration: %s is less than nothing", o.duration)
+	case o.interval < 0:
+		return usagef("write for example --interval 1s", "--interval: %s is less than nothing", o.interval)
+	case o.payloadSize > 0 && load.PayloadKind(o.payload) == load.Timestamp:
+		return usagef("leave one of them out", "--payload-size: a timestamp cannot be padded")
+	case o.payloadSize > 0 && o.payloadSize < size(load.MinPayloadSize):
+		return usagef("leave --payload-size out for the smallest messages",
+			"--payload-size: %d is too small for the marker, which takes up to %d bytes", o.payloadSize, load.MinPayloadSize)
+	}
+	if o.duration > 0 && !cmd.Flags().Changed("iterations") {
+		o.iterations = counts{0}
+	}
+	return nil
+}
+
+// checkTarget finds out whether messages can be sent to t, nil for the bundled
+// server, and matched to rooms.
+func (o *roomsOptions) checkTarget(t *target.Target) error {
+	if t == nil {
+		return nil
+	}
+	if t.Send == nil {
+		return usagef("add --send-url, for example --send-url 'http://HOST/publish/{room}'",
+			"rooms needs to know where messages to %s are sent", t.URL)
+	}
+	most := 0
+	for _, n := range o.load.clients {
+		most = max(most, n)
+	}
+	if most > int(o.load.roomSize) && !t.AddressesRooms() {
+		return usagef("put {room} into the URL or a header, for example 'http://HOST/events/{room}'",
+			"every client would subscribe to the same thing: %s does not hold {room}", t.URL)
+	}
+	return nil
+}
+
+// How many sends may be under way at once unless the user says. Where server and
+// generator share the cores, more than a few only wait for each other; over a
+// network each waits for the way there and back.
+const (
+	localSends  = 8
+	remoteSends = 64
+)
+
+// connections is how many connections the sends take, at most.
+func (o *roomsOptions) connections(local bool) int {
+	switch {
+	case o.sendConnections > 0:
+		return int(o.sendConnections)
+	case local:
+		return localSends
+	}
+	return remoteSends
+}
+
+func (o *roomsOptions) scenarios(at place, l result.Labels) []scenarios.Scenario {
+	var all []scenarios.Scenario
+	for _, n := range o.load.clients {
+		for _, iterations := range o.iterations {
+			asked := o.load.asked(n, at.sources, l)
+			asked.SendConnections = o.connections(at.local)
+			all = append(all, scenarios.Rooms{
+				Load: asked, Iterations: iterations, Duration: o.duration, Interval: o.interval,
+				Senders: load.Senders(o.senders), Payload: load.PayloadKind(o.payload), PayloadSize: int(o.payloadSize),
+			})
+		}
+	}
+	return all
+}

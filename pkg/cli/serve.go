@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sseload/sseload/testserver"
+)
+
+type serveOptions struct {
+	server       testserver.Config
+	auth         string
+	workers      count
+	clientBuffer size
+	managed      bool // a load command started it
+	worker       bool // a cluster started it
+}
+
+func (a *App) serveCommand() *cobra.Command {
+	o := serveOptions{workers: 1, clientBuffer: testserver.DefaultClientBuffer}
+	c := &o.server
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the reference server",
+		Long: `Runs a lean EventSource server with rooms, and prints the machine's status and the
+number of clients every 1.5 s.
+
+  GET  /events?room=R        subscribes to room R
+  POST /rooms/R/messages     sends the body to everyone in R; ?event=TYPE sets its type
+  GET  /stats                counters as JSON
+  GET  /healthz              200 while it serves`,
+		Example: `  sseload serve
+  sseload serve --addr 127.0.0.1:9000 --workers 2
+  sseload serve --auth bearer:SECRET --replay 100 --heartbeat 5s --max-clients 1000`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), a) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&c.Addr, "addr", "127.0.0.1:8123", "`HOST:PORT` to listen on; port 0 takes a free one")
+	flags.DurationVar(&c.StatusInterval, "status-interval", 1500*time.Millisecond, "time between status lines; 0: none")
+	flags.DurationVar(&c.Heartbeat, "heartbeat", 15*time.Second, "time between comments to every client; 0: none")
+	flags.DurationVar(&c.Retry, "retry", 0, "reconnection time to tell clients; 0: none")
+	flags.BoolVar(&c.IDs, "ids", false, "give events ids")
+	flags.IntVar(&c.Replay, "replay", 0, "messages a room remembers for clients that come back with Last-Event-ID; implies --ids")
+	flags.BoolVar(&c.Greeting, "greeting", false, "send each client an event of type open at once")
+	flags.StringVar(&o.auth, "auth", "", "demand credentials: `bearer:TOKEN or basic:USER:PASSWORD`")
+	flags.StringVar(&c.CORSOrigin, "cors-origin", "", "`ORIGIN` that browsers may call from, or *")
+	flags.StringVar(&c.SessionCookie, "session-cookie", "", "`NAME` of a cookie to give each client")
+	flags.IntVar(&c.ListenBacklog, "listen-backlog", 0, "connections that may wait to be accepted; 0: the system's most")
+	flags.IntVar(&c.MaxClients, "max-clients", 0, "answer 503 beyond so many clients; 0: no limit")
+	flags.Var(&o.clientBuffer, "client-buffer", "what a slow client may have unread before it is dropped")
+	flags.StringVar(&c.CertFile, "cert", "", "PEM `FILE` with the certificate to serve TLS with")
+	flags.StringVar(&c.KeyFile, "key", "", "PEM `FILE` with its key")
+	flags.BoolVar(&c.Pprof, "pprof", false, "serve /debug/pprof")
+	flags.Var(&o.workers, "workers", "worker processes that share the port")
+	flags.BoolVar(&o.managed, "managed", false, "tell the URL as JSON and end with standard input")
+	flags.BoolVar(&o.worker, "worker", false, "be a worker of a cluster")
+	for _, name := range []string{"managed", "worker"} {
+		flags.Lookup(name).Hidden = true
+	}
+	return cmd
+}
+
+func (o *serveOptions) run(parent context.Context, a *App) error {
+	if o.worker {
+		signal.Ignore(os.Interrupt) // the cluster ends its workers itself
+		return testserver.RunWorker(parent, a.log())
+	}
+	server, err := o.prepare(a)
+	if err != nil {
+		return err
+	}
+	if err := server.Listen(); err != nil {
+		return listenError(err, o.server.Addr)
+	}
+	ctx, stop := o.until(parent, a)
+	defer stop()
+	if o.managed {
+		if err := json.NewEncoder(a.Stdout).Encode(ready{URL: server.URL()}); err != nil {
+			return err
+		}
+	} else {
+		a.note("listening on %s; Ctrl-C ends it", server.URL())
+	}
+	return server.Serve(ctx)
+}
+
+func (o *serveOptions) prepare(a *App) (*testserver.Server, error) {
+	cfg := o.server
+	cfg.Status, cfg.Log, cfg.WorkerOutput = a.Stdout, a.log(), a.Stderr
+	cfg.Workers, cfg.ClientBuffer = int(o.workers), int(o.clientBuffer)
+	if o.auth != "" {
+		var err error
+		if cfg.Auth, err = testserver.ParseAuth(o.auth); err != nil {
+			return nil, usagef("", "--auth: %w", err)
+		}
+	}
+	if cfg.Workers > 1 {
+		exe, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("workers: %w", err)
+		}
+		cfg.WorkerCommand = []string{exe, "serve", "--worker"}
+	}
+	server, err := testserver.New(cfg)
+	if err != nil {
+		return nil, usagef("see sseload serve --help", "%w", err)
+	}
+	return server, nil
+}
+
+// until is the context that the server runs in: until Ctrl-C, or, managed, until
+// whoever started it is gone. A managed server shares its starter's terminal, so
+// that Ctrl-C must not reach it.
+func (o *serveOptions) until(parent context.Context, a *App) (context.Context, func()) {
+	if !o.managed {
+		return a.interruptible(parent, "")
+	}
+	signal.Ignore(os.Interrupt)
+	ctx, cancel := context.WithCancel(parent)
+	go func() {
+		_, _ = io.Copy(io.Discard, a.Stdin) // returns when the other end is closed
+		cancel()
+	}()
+	return ctx, cancel
+}
+
+// listenError adds what can be done about an address that cannot be had.
+func listenError(err error, addr string) error {
+	_, port, _ := net.SplitHostPort(addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return &hinted{err, "another server holds port " + port + ": stop it, or choose a free port with --addr 127.0.0.1:0"}
+	case errors.Is(err, syscall.EACCES):
+		return &hinted{err, "choose a port above 1023"}
+	}
+	return err
+}

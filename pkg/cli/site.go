@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/sseload/sseload/pkg/observe"
+	"github.com/sseload/sseload/pkg/stream"
+	"github.com/sseload/sseload/pkg/target"
+	"github.com/sseload/sseload/scenarios"
+)
+
+// resolveTimeout bounds the look-up of the target and the trial connection.
+const resolveTimeout = 10 * time.Second
+
+// remote is a server that is there already.
+type remote struct {
+	target  *target.Target
+	pid     int // as the user said; 0: find it
+	timeout time.Duration
+	log     *slog.Logger
+	known   bool
+}
+
+// Start implements [scenarios.Server]. The first call looks the target up.
+func (r *remote) Start(ctx context.Context) (*scenarios.Site, error) {
+	if !r.known {
+		if err := r.target.Resolve(ctx, min(r.timeout, resolveTimeout)); err != nil {
+			return nil, unreachable(err)
+		}
+		r.findPID(ctx)
+		r.known = true
+	}
+	return &scenarios.Site{Target: r.target, Kind: "url", PID: r.pid, Stop: func() {}}, nil
+}
+
+// findPID looks for the process that serves a local target. That it cannot be
+// found is said in the record.
+func (r *remote) findPID(ctx context.Context) {
+	addr := r.target.Subscribe.Addr
+	if r.pid != 0 || !target.Local(addr.Addr()) {
+		return
+	}
+	pid, ok, err := observe.FindListener(ctx, addr.String())
+	if err != nil {
+		r.log.Debug("the target's process cannot be found", "err", err)
+	}
+	if ok {
+		r.pid = pid
+	}
+}
+
+// unreachable adds what can be done about a target that cannot be reached.
+func unreachable(err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, syscall.ECONNREFUSED):
+		hint = "is the server running, and on this port? without a URL sseload brings its own"
+	case strings.Contains(err.Error(), "no such host"):
+		hint = "check the host's name; without a URL sseload brings its own server"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		hint = "check the address, and that no firewall is in between"
+	}
+	return &hinted{err, hint}
+}
+
+// bundled starts the reference server as a child process for each run.
+type bundled struct {
+	app      *App
+	greeting bool
+	workers  int
+	request  requestFlags
+}
+
+// ready is the line in which a managed server tells where it listens.
+type ready struct {
+	URL string `json:"url"`
+}
+
+// childStartTimeout is how long the child may take until it listens, and
+// childStopTimeout until it has ended by itself.
+const (
+	childStartTimeout = 10 * time.Second
+	childStopTimeout  = 5 * time.Second
+)
+
+// Start implements [scenarios.Server].
+//
+// The child ends when its standard input does. This process holds the other end
+// and never closes it but in stop, so that the child ends whatever becomes of
+// this process, SIGKILL included.
+func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("bundled server: %w", err)
+	}
+	args := []string{"serve", "--managed", "--addr", "127.0.0.1:0", "--status-interval", "0s", "--workers", strconv.Itoa(b.workers)}
+	if b.greeting {
+		args = append(args, "--greeting")
+	}
+	cmd := exec.Command(exe, args...) //nolint:gosec,noctx // this very program; it is ended through its standard input
+	cmd.Env = withoutSettings(os.Environ())
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("bundled server: %w", err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("bundled server: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("bundled server: %w", err)
+	}
+	stop := sync.OnceFunc(func() { endChild(cmd, stdin) })
+	url, err := awaitReady(ctx, stdout)
+	if err != nil {
+		stop()
+		if text := strings.TrimSpace(said.String()); text != "" {
+			err = errors.New(strings.TrimPrefix(strings.SplitN(text, "\n", 2)[0], "sseload: error: "))
+		}
+		return nil, fmt.Errorf("bundled server: %w", err)
+	}
+	t, err := b.target(ctx, url)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return &scenarios.Site{Target: t, Kind: "reference", PID: cmd.Process.Pid, Workers: b.workers, Stop: stop}, nil
+}
+
+// target is the child's, asked for as the user's request flags say.
+func (b *bundled) target(ctx context.Context, url string) (*target.Target, error) {
+	spec, err := b.request.spec(url)
+	if err != nil {
+		return nil, err
+	}
+	t, err := target.New(spec)
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	return t, t.Resolve(ctx, resolveTimeout)
+}
+
+// withoutSettings takes this program's settings out of an environment: the child
+// has its own.
+func withoutSettings(env []string) []string {
+	var out []string
+	for _, entry := range env {
+		if !strings.HasPrefix(entry, environmentPrefix) {
+			out = append(out, entry)
+		}
+	}
+	return out
+}
+
+// awaitReady reads the child's first line.
+func awaitReady(ctx context.Context, stdout io.Reader) (string, error) {
+	type answer struct {
+		line []byte
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		line, err := bufio.NewReader(stdout).ReadBytes('\n')
+		answers <- answer{line, err}
+	}()
+	timer := time.NewTimer(childStartTimeout)
+	defer timer.Stop()
+	select {
+	case a := <-answers:
+		var r ready
+		if a.err != nil {
+			return "", errors.New("it ended before it was ready")
+		}
+		if err := json.Unmarshal(a.line, &r); err != nil {
+			return "", fmt.Errorf("it said %q: %w", a.line, err)
+		}
+		return r.URL, nil
+	case <-timer.C:
+		return "", fmt.Errorf("it was not ready within %s", childStartTimeout)
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// endChild asks the child to end, and ends it if it does not.
+func endChild(cmd *exec.Cmd, stdin io.Closer) {
+	_ = stdin.Close()
+	killer := time.AfterFunc(childStopTimeout, func() { _ = cmd.Process.Kill() })
+	defer killer.Stop()
+	_ = cmd.Wait() // how it ended does not matter any more
+}
+
+// explain adds hints to what ended a run.
+func explain(err error) error {
+	var f *stream.Failure
+	if err == nil || !errors.As(err, &f) {
+		return err
+	}
+	hint := ""
+	switch {
+	case f.Class == stream.Status && (f.Status == 401 || f.Status == 403):
+		hint = "give credentials with --bearer, --user, --cookie or -H"
+	case f.Class == stream.Status && f.Status == 404:
+		hint = "check the URL's path; a URL without one means the reference server's"
+	case f.Class == stream.Status && (f.Status == 503 || f.Status == 429):
+		hint = "the server refuses more clients: try fewer, or --connect-rate"
+	case f.Class == stream.Status && f.Status >= 500:
+		hint = "the server failed: its log will say why"
+	case f.Class == stream.ContentType:
+		hint = "this is no event stream: check the URL's path"
+	case f.Class == stream.TimedOut:
+		hint = "does the server, or a proxy before it, hold the headers back until the first event? raise --timeout if it is only slow"
+	case f.Class == stream.Protocol:
+		hint = "is this an HTTP/1.1 server, and the scheme of the URL the right one?"
+	case f.Class == stream.TLS:
+		hint = "trust its certificate with --cacert FILE, or --insecure"
+	case f.Class == stream.Refused:
+		hint = "is the server running, and on this port?"
+	case f.Class == stream.NoFiles, f.Class == stream.NoPorts:
+		hint = "see sseload doctor"
+	}
+	return &hinted{err, hint}
+}

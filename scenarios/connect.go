@@ -1,0 +1,33 @@
+package scenarios
+
+import (
+	"context"
+	"time"
+
+	"github.com/sseload/sseload/pkg/load"
+	"github.com/sseload/sseload/pkg/result"
+)
+
+// Connect asks how long it takes to connect N clients.
+type Connect struct {
+	Load
+	Hold time.Duration // how long to keep them; drops are counted
+}
+
+// Name implements [Scenario].
+func (c Connect) Name() string { return "connect" }
+
+// Run implements [Scenario].
+func (c Connect) Run(ctx context.Context, env *Env) (*result.Run, error) {
+	s, err := open(ctx, env, c.Load, load.Config{}, c.Name())
+	if err != nil {
+		return nil, err
+	}
+	s.run.Params.HoldNS = int64(c.Hold)
+	err = s.connect(ctx)
+	if err == nil && c.Hold > 0 {
+		s.enter(phaseHold)
+		err = s.people.Hold(ctx, c.Hold)
+	}
+	return s.close(ctx, err, phaseConnect)
+}

@@ -1,0 +1,148 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sseload/sseload/pkg/load"
+	"github.com/sseload/sseload/pkg/metric"
+	"github.com/sseload/sseload/pkg/result"
+)
+
+// Rooms asks how long a message takes to reach everyone in its room.
+type Rooms struct {
+	Load
+	Iterations  int           // 0: as many as Duration allows
+	Duration    time.Duration // no iteration begins after it; 0: no bound
+	Interval    time.Duration // between iterations
+	Senders     load.Senders
+	Payload     load.PayloadKind
+	PayloadSize int // bytes, at least; 0: no padding
+}
+
+// drainAfterInterrupt is how long an iteration that the user stopped may still
+// go on, so that what is under way is counted and not lost.
+const drainAfterInterrupt = 2 * time.Second
+
+// errNotSent says that the target takes no messages.
+var errNotSent = errors.New("no message could be sent")
+
+// Name implements [Scenario].
+func (r Rooms) Name() string { return "rooms" }
+
+// Run implements [Scenario].
+func (r Rooms) Run(ctx context.Context, env *Env) (*result.Run, error) {
+	s, err := open(ctx, env, r.Load, load.Config{Senders: r.Senders, Payload: r.Payload, PayloadSize: r.PayloadSize}, r.Name())
+	if err != nil {
+		return nil, err
+	}
+	s.iterations = r.Iterations
+	r.params(&s.run.Params)
+
+	var sent sending
+	if err = s.connect(ctx); err == nil {
+		s.enter(phaseSend)
+		sent.began = s.people.Clock().Now()
+		err = r.iterate(ctx, s, &sent)
+		sent.elapsed = time.Duration(s.people.Clock().Now() - sent.began)
+	}
+	run, err := s.close(ctx, err, phaseSend)
+	return run, errors.Join(err, r.record(s, &sent))
+}
+
+// sending is what is known of the iterations themselves.
+type sending struct {
+	began             int64
+	elapsed           time.Duration
+	begun, incomplete int
+	times             metric.Histogram
+}
+
+func (r Rooms) params(p *result.Params) {
+	senders := 1
+	if r.Senders == load.AllInRoom {
+		senders = r.RoomSize
+	}
+	kind := r.Payload.String()
+	p.RoomSize, p.SendersPerRoom, p.Payload = &r.RoomSize, &senders, &kind
+	p.IntervalNS = int64(r.Interval)
+	if r.Iterations > 0 {
+		p.Iterations = &r.Iterations
+	}
+	if r.Duration > 0 {
+		ns := int64(r.Duration)
+		p.DurationNS = &ns
+	}
+}
+
+func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
+	var over <-chan time.Time
+	if r.Duration > 0 {
+		timer := time.NewTimer(r.Duration)
+		defer timer.Stop()
+		over = timer.C
+	}
+	for r.Iterations == 0 || sent.begun < r.Iterations {
+		if sent.begun > 0 && r.Interval > 0 {
+			if err := s.people.Hold(ctx, r.Interval); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-over:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		default:
+		}
+		sent.begun++
+		s.iteration.Store(int64(sent.begun))
+		it, err := s.people.Iterate(ctx, drainAfterInterrupt)
+		sent.times.Record(int64(it.Elapsed))
+		if !it.Complete {
+			sent.incomplete++
+		}
+		if err != nil {
+			return err
+		}
+		if it.Refused {
+			return fmt.Errorf("%w: every send of iteration %d failed", errNotSent, sent.begun)
+		}
+	}
+	return nil
+}
+
+// record completes the run's record with what is known once all is over.
+func (r Rooms) record(s *session, sent *sending) error {
+	t, d := &s.totals.Sends, &s.totals.Delivery
+	out := &result.Delivery{
+		Sends:    result.Sends{Attempted: t.Attempted, Failed: t.Failed(), Failures: t.Failures, Examples: examples(t.Texts)},
+		Expected: d.Expected, Received: d.Received, OtherEvents: d.Other,
+		Iterations: sent.begun, Incomplete: sent.incomplete, ElapsedNS: int64(sent.elapsed),
+		Clients: []result.ClientDetail{},
+	}
+	if r.Payload == load.Marker {
+		out.Lost, out.Duplicate, out.Reordered = &d.Lost, &d.Duplicate, &d.Reordered
+		out.Misrouted, out.Late, out.Foreign = &d.Misrouted, &d.Late, &d.Foreign
+		out.ClientsAffected = &d.Affected
+	}
+	for _, c := range d.Worst {
+		out.Clients = append(out.Clients, result.ClientDetail(c))
+	}
+	if seconds := sent.elapsed.Seconds(); seconds > 0 {
+		rate := float64(d.Received) / seconds
+		out.RatePerSecond = &rate
+	}
+	s.run.Params.PayloadBytes = &t.PayloadBytes
+	s.run.Delivery = out
+
+	var errs [3]error
+	out.Sends.Latency, errs[0] = latency(&t.Latency)
+	out.Latency, errs[1] = latency(&d.Latency)
+	times, err := latency(&sent.times)
+	errs[2] = err
+	s.run.IterationTime = &times
+	return errors.Join(errs[:]...)
+}

@@ -1,0 +1,289 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/sseload/sseload/pkg/load"
+	"github.com/sseload/sseload/pkg/metric"
+	"github.com/sseload/sseload/pkg/observe"
+	"github.com/sseload/sseload/pkg/result"
+)
+
+// The phases of runs.
+const (
+	phaseConnect = "connect"
+	phaseHold    = "hold"
+	phaseSend    = "send"
+)
+
+// How long to wait at the end of a run for what nobody waited for: strays,
+// duplicates, first events.
+const (
+	settleQuiet = 50 * time.Millisecond
+	settleMost  = time.Second
+)
+
+// session is one run from its server's start to its record.
+type session struct {
+	ask     Load
+	site    *Site
+	people  *load.Population
+	watcher *observe.Watcher
+	run     *result.Run
+
+	phase      atomic.Pointer[string]
+	iteration  atomic.Int64
+	iterations int
+	begun      time.Time
+	hideShow   func()
+
+	baseGenerator, baseTarget *int64 // resident sets before the first client
+	crestTarget               *int64 // and with all of them connected
+	totals                    load.Totals
+}
+
+// open starts the server, the observers and the clients' engines.
+func open(ctx context.Context, env *Env, ask Load, cfg load.Config, scenario string) (*session, error) {
+	site, err := env.Server.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{ask: ask, site: site, hideShow: func() {}}
+	if err := s.prepare(cfg, scenario); err != nil {
+		site.Stop()
+		return nil, err
+	}
+	if env.Show != nil {
+		s.hideShow = env.Show(s.progress)
+	}
+	return s, nil
+}
+
+func (s *session) prepare(cfg load.Config, scenario string) error {
+	kind, err := s.ask.Engine.For(s.site.Target)
+	if err != nil {
+		return err
+	}
+	var tree *observe.Tree
+	if s.site.PID != 0 {
+		if tree, err = observe.NewTree(s.site.PID); err != nil {
+			return fmt.Errorf("observe the target: %w", err)
+		}
+	}
+	s.watcher = observe.New(observe.Config{Target: tree, Counters: s.counters})
+	debug.FreeOSMemory() // what a run before this one left is not this one's
+	s.baseGenerator, s.baseTarget = s.watcher.RSS()
+
+	cfg.Target, cfg.Engine = s.site.Target, kind
+	cfg.Clients, cfg.RoomSize = s.ask.Clients, s.ask.RoomSize
+	cfg.Timeout, cfg.Sources = s.ask.Timeout, s.ask.Sources
+	cfg.SendConnections, cfg.MaxEventSize = s.ask.SendConnections, s.ask.MaxEventSize
+	cfg.EventType = s.ask.EventType
+	if s.people, err = load.New(cfg); err != nil {
+		return err
+	}
+	s.begun = time.Now()
+	s.run = &result.Run{
+		Scenario: scenario, StartedAt: s.begun.UTC(), Labels: s.ask.Labels, Engine: string(kind),
+		Params: result.Params{
+			Clients: s.ask.Clients, TimeoutNS: int64(s.ask.Timeout),
+			ConnectRate: s.ask.Ramp.Rate, ConnectConcurrency: s.ask.Ramp.Concurrency,
+		},
+		Target:  result.Target{URL: s.site.Target.Subscribe.String(), Kind: s.site.Kind},
+		Phases:  []result.Phase{},
+		Samples: []result.Sample{},
+		Notes:   []string{},
+	}
+	if s.ask.EventType != "" {
+		s.run.Params.EventType = &s.ask.EventType
+	}
+	if s.site.Target.Send != nil {
+		u := s.site.Target.Send.String()
+		s.run.Target.SendURL = &u
+	}
+	return nil
+}
+
+func (s *session) counters() observe.Counters {
+	live := s.people.Live()
+	return observe.Counters{Open: live.Open, Failed: live.Failed, Received: live.Received}
+}
+
+func (s *session) progress() Progress {
+	p := Progress{
+		Scenario: s.run.Scenario, Clients: s.ask.Clients, Iteration: int(s.iteration.Load()), Iterations: s.iterations,
+		Elapsed: time.Since(s.begun), Live: s.people.Live(),
+	}
+	if name := s.phase.Load(); name != nil {
+		p.Phase = *name
+	}
+	return p
+}
+
+// enter begins a phase.
+func (s *session) enter(name string) {
+	s.phase.Store(&name)
+	s.watcher.Phase(name)
+}
+
+// connect connects all clients. A run whose clients partly failed goes on.
+func (s *session) connect(ctx context.Context) error {
+	s.enter(phaseConnect)
+	err := s.people.Connect(ctx, s.ask.Ramp)
+	_, s.crestTarget = s.watcher.RSS()
+	return err
+}
+
+// close ends the run and completes its record. why is the error that ended the
+// run before its time, or nil.
+func (s *session) close(ctx context.Context, why error, mainPhase string) (*result.Run, error) {
+	ended := s.people.Clock().Now()
+	seen := s.watcher.Stop()
+	s.people.Settle(ctx, settleQuiet, settleMost)
+	s.hideShow()
+	debug.FreeOSMemory()
+	crest, _ := s.watcher.RSS()
+	s.totals = s.people.Close()
+	totals := &s.totals
+	s.site.Stop()
+
+	run := s.run
+	if interrupted(why) {
+		run.Interrupted = true
+	} else if why != nil {
+		text := why.Error()
+		run.Aborted = &text
+	}
+	run.TotalNS = ended - totals.Connect.FirstDial
+	err := s.recordConnect(totals)
+	s.recordCost(seen, mainPhase, totals)
+	s.perClient(totals.Connect.Opened, crest)
+	lag, lerr := latency(&totals.ReadLag)
+	if lag.Count > 0 {
+		run.Generator.ReadLag = &lag
+	}
+	s.judge()
+	return run, errors.Join(why, err, lerr)
+}
+
+func (s *session) recordConnect(t *load.Totals) error {
+	c := &t.Connect
+	r := &s.run.Connect
+	*r = result.Connect{
+		Attempted: c.Attempted, Opened: c.Opened, Failed: c.Failed(), Failures: c.Failures,
+		Dropped: c.Dropped(), Drops: c.Drops, Examples: examples(c.Texts),
+	}
+	if c.Opened > 0 {
+		elapsed := c.LastOpen - c.FirstDial
+		r.ElapsedNS = &elapsed
+	}
+	var errs [4]error
+	r.OpenLatency, errs[0] = latency(&c.Open)
+	r.TCPLatency, errs[1] = latency(&c.TCP)
+	r.HeaderLatency, errs[2] = latency(&c.Header)
+	r.FirstEventLatency, errs[3] = latency(&c.FirstEvent)
+	return errors.Join(errs[:]...)
+}
+
+// examples lists the first failure of each class, by class.
+func examples(texts map[string]string) []result.FailureExample {
+	out := make([]result.FailureExample, 0, len(texts))
+	for _, class := range slices.Sorted(maps.Keys(texts)) {
+		out = append(out, result.FailureExample{Class: class, Text: texts[class]})
+	}
+	return out
+}
+
+// recordCost enters what the observers saw.
+func (s *session) recordCost(seen observe.Report, mainPhase string, t *load.Totals) {
+	run := s.run
+	for _, p := range seen.Phases {
+		run.Phases = append(run.Phases, result.Phase(p))
+	}
+	for _, m := range seen.Samples {
+		run.Samples = append(run.Samples, result.Sample(m))
+	}
+	run.Machine = result.Machine(seen.Machine)
+	run.Generator = result.Generator{PID: seen.Generator.PID, RSSBytes: seen.Generator.RSSBytes, OpenFiles: seen.Generator.OpenFiles}
+	if target := seen.Target; target != nil {
+		run.TargetProcess = result.TargetProcess{
+			Observed: true, PID: &target.PID, Name: target.Name, Processes: &target.Processes,
+			RSSBytes: target.RSSBytes, OpenFiles: target.OpenFiles,
+		}
+	}
+	if phase, ok := seen.Phase(mainPhase); ok {
+		run.Generator.CPUPercent = phase.GeneratorCPUPercent
+		run.TargetProcess.CPUPercent = phase.TargetCPUPercent
+		run.Machine.CPUPercent = phase.MachineCPUPercent
+	}
+	if !run.TargetProcess.Observed {
+		run.Notes = append(run.Notes, "the target's process could not be observed (name it with --target-pid): CPU Avg is the generator's")
+	}
+	if n := run.Machine.ListenOverflows; n != nil && *n > 0 {
+		run.Notes = append(run.Notes, fmt.Sprintf("%d connection requests found a full listen queue and were sent again: see sseload doctor", *n))
+	}
+	if t.Connect.Attempted < s.ask.Clients && !run.Interrupted {
+		run.Notes = append(run.Notes, fmt.Sprintf("%d of %d clients were not tried any more", s.ask.Clients-t.Connect.Attempted, s.ask.Clients))
+	}
+}
+
+// perClient works out the memory that one client costs either side.
+func (s *session) perClient(opened int, crest *int64) {
+	share := func(base, crest *int64) *float64 {
+		if base == nil || crest == nil || opened == 0 || *crest < *base {
+			return nil
+		}
+		per := float64(*crest-*base) / float64(opened)
+		return &per
+	}
+	s.run.Generator.RSSPerClientBytes = share(s.baseGenerator, crest)
+	s.run.TargetProcess.BytesPerClient = share(s.baseTarget, s.crestTarget)
+}
+
+// What marks a run as overloaded: the generator's own part in the times is too
+// large to be overlooked.
+const (
+	lagLimit  = time.Millisecond // at the 99th percentile
+	cpuLimit  = 90.0             // percent of the cores the generator may use
+	lagReason = "the generator read 1 %% of the data more than %s after it had arrived (p99 %s)"
+	cpuReason = "the generator used %.0f %% of a core, of %d cores in all"
+)
+
+func (s *session) judge() {
+	g := &s.run.Generator
+	if g.ReadLag == nil && g.CPUPercent == nil {
+		return
+	}
+	over, reason := false, ""
+	cores := runtime.GOMAXPROCS(0)
+	switch {
+	case g.ReadLag != nil && time.Duration(*g.ReadLag.P99NS) > lagLimit:
+		over, reason = true, fmt.Sprintf(lagReason, lagLimit, time.Duration(*g.ReadLag.P99NS).Round(10*time.Microsecond))
+	case g.CPUPercent != nil && *g.CPUPercent > cpuLimit*float64(cores):
+		over, reason = true, fmt.Sprintf(cpuReason, *g.CPUPercent, cores)
+	}
+	g.Overloaded = &over
+	if over {
+		g.OverloadReason = &reason
+	}
+}
+
+// latency turns a histogram into its record.
+func latency(h *metric.Histogram) (result.Latency, error) {
+	s, ok, err := h.Summary()
+	if !ok || err != nil {
+		return result.Latency{}, err
+	}
+	return result.Latency{
+		Count: s.Count, MeanNS: &s.Mean, MinNS: &s.Min, P50NS: &s.P50, P90NS: &s.P90, P95NS: &s.P95,
+		P99NS: &s.P99, P999NS: &s.P999, MaxNS: &s.Max, Capped: s.Capped, HDR: s.HDR,
+	}, nil
+}
