@@ -108,6 +108,10 @@ func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
 			return err
 		}
 		if it.Refused {
+			// A server that ends may refuse sends before the streams are seen to end.
+			if err := s.people.Hold(ctx, settleQuiet); err != nil {
+				return err
+			}
 			return fmt.Errorf("%w: every send of iteration %d failed", errNotSent, sent.begun)
 		}
 	}

@@ -43,6 +43,7 @@ type session struct {
 	iteration  atomic.Int64
 	iterations int
 	begun      time.Time
+	show       func(func() Progress) (stop func())
 	hideShow   func()
 
 	baseGenerator, baseTarget *int64 // resident sets before the first client
@@ -56,13 +57,10 @@ func open(ctx context.Context, env *Env, ask Load, cfg load.Config, scenario str
 	if err != nil {
 		return nil, err
 	}
-	s := &session{ask: ask, site: site, hideShow: func() {}}
+	s := &session{ask: ask, site: site, show: env.Show, hideShow: func() {}}
 	if err := s.prepare(cfg, scenario); err != nil {
 		site.Stop()
 		return nil, err
-	}
-	if env.Show != nil {
-		s.hideShow = env.Show(s.progress)
 	}
 	return s, nil
 }
@@ -136,6 +134,9 @@ func (s *session) enter(name string) {
 
 // connect connects all clients. A run whose clients partly failed goes on.
 func (s *session) connect(ctx context.Context) error {
+	if s.show != nil {
+		s.hideShow = s.show(s.progress)
+	}
 	s.enter(phaseConnect)
 	err := s.people.Connect(ctx, s.ask.Ramp)
 	_, s.crestTarget = s.watcher.RSS()

@@ -175,10 +175,11 @@ func (s *shard) Closed(id int, f *stream.Failure) {
 		c.state = failed
 		s.recorder.Connect.Failures[key]++
 		s.live.failed.Add(1)
-		s.settled()
 		if s.p.hopeless() {
+			s.ramp.allowed = 0 // at once; the other shards are told
 			s.p.fail(f)
 		}
+		s.settled()
 		return
 	}
 	c.state = dropped
