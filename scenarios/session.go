@@ -58,7 +58,7 @@ func open(ctx context.Context, env *Env, ask Load, cfg load.Config, scenario str
 		return nil, err
 	}
 	s := &session{ask: ask, site: site, show: env.Show, hideShow: func() {}}
-	if err := s.prepare(cfg, scenario); err != nil {
+	if err := s.prepare(cfg, scenario); err != nil { //nolint:contextcheck // engines live until Close
 		site.Stop()
 		return nil, err
 	}

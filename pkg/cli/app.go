@@ -64,9 +64,9 @@ func (a *App) report(err error) int {
 	if errors.Is(err, context.Canceled) {
 		return exitInterrupted
 	}
-	fmt.Fprintf(a.Stderr, "sseload: error: %s\n", oneLine(err.Error()))
+	a.tell("error: %s", oneLine(err.Error()))
 	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(a.Stderr, "sseload: hint: %s\n", oneLine(hint))
+		a.tell("hint: %s", oneLine(hint))
 	}
 	if errors.As(err, new(*usageError)) {
 		return exitUsage
@@ -93,8 +93,13 @@ func (a *App) log() *slog.Logger {
 // note tells the user something that is no error, unless they asked for quiet.
 func (a *App) note(format string, args ...any) {
 	if !a.quiet {
-		fmt.Fprintf(a.Stderr, "sseload: "+format+"\n", args...)
+		a.tell(format, args...)
 	}
+}
+
+// tell writes a line to stderr. When that fails there is nobody left to tell.
+func (a *App) tell(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.Stderr, "sseload: "+format+"\n", args...)
 }
 
 // terminalWidth is the width of w when it is a terminal.

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -59,30 +60,33 @@ func (o *doctorOptions) run(a *App) error {
 }
 
 func (o *doctorOptions) print(out io.Writer, limits observe.Limits, plan observe.Plan, findings []observe.Finding) error {
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "This machine")
+	var b strings.Builder // so that there is one write, and one error
+	b.WriteString("This machine\n")
 	for _, s := range limits.Settings() {
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Name, s.Value, s.Text)
+		fmt.Fprintf(&b, "  %s\t%s\t%s\n", s.Name, s.Value, s.Text)
 	}
-	fmt.Fprintf(w, "\n%d clients need\n", plan.Clients)
+	fmt.Fprintf(&b, "\n%d clients need\n", plan.Clients)
 	for _, f := range findings {
 		allowed := "unknown"
 		if f.Allowed != nil {
 			allowed = f.Unit.Format(*f.Allowed)
 		}
-		fmt.Fprintf(w, "  %s\t%s\tof %s\t%s\n", f.Limit, f.Unit.Format(f.Needed), allowed, f.Verdict)
+		fmt.Fprintf(&b, "  %s\t%s\tof %s\t%s\n", f.Limit, f.Unit.Format(f.Needed), allowed, f.Verdict)
 		if f.Verdict != observe.OK {
-			fmt.Fprintf(w, "    %s\n", f.Text)
+			fmt.Fprintf(&b, "    %s\n", f.Text)
 		}
 		if f.Remedy != "" {
-			fmt.Fprintf(w, "    lift it: %s\n", f.Remedy)
+			fmt.Fprintf(&b, "    lift it: %s\n", f.Remedy)
 		}
 	}
-	most, by := observe.Capacity(plan, limits)
-	if by == "" {
-		fmt.Fprintf(w, "\nNothing here bounds the number of clients.\n")
+	if most, by := observe.Capacity(plan, limits); by == "" {
+		b.WriteString("\nNothing here bounds the number of clients.\n")
 	} else {
-		fmt.Fprintf(w, "\nUp to %d clients fit; the next limit is %s.\n", most, by)
+		fmt.Fprintf(&b, "\nUp to %d clients fit; the next limit is %s.\n", most, by)
+	}
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return err
 	}
 	return w.Flush()
 }

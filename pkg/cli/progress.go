@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ func (a *App) progressShow() func(func() scenarios.Progress) func() {
 		stop, done := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(done)
-			defer fmt.Fprint(a.Stderr, "\r\x1b[K")
+			draw := func(line string) { _, _ = io.WriteString(a.Stderr, "\r\x1b[K"+line) } // a picture, no result
+			defer draw("")
 			ticker := time.NewTicker(progressInterval)
 			defer ticker.Stop()
 			var before scenarios.Progress
@@ -33,7 +35,7 @@ func (a *App) progressShow() func(func() scenarios.Progress) func() {
 				case <-ticker.C:
 				}
 				now := progress()
-				fmt.Fprint(a.Stderr, "\r\x1b[K"+fit(progressLine(before, now), width-1))
+				draw(fit(progressLine(before, now), width-1))
 				before = now
 			}
 		}()

@@ -107,6 +107,7 @@ func (o *tailOptions) run(parent context.Context, a *App, rawURL string) error {
 		return unreachable(err)
 	}
 	follower := &tail{o: o, app: a, print: o.printer(a.Stdout), done: make(chan error, 1)}
+	//nolint:contextcheck // an engine lives until Close
 	follower.engine, err = stream.New(kind, stream.Config{
 		Target: t, Clients: 1, Handler: follower, Clock: stream.NewClock(), Timeout: o.timeout, MaxEventSize: int(o.maxEventSize),
 	})

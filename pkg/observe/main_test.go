@@ -74,7 +74,7 @@ func obey() {
 			children = children[:len(children)-1]
 			s.end()
 		}
-		fmt.Println(answer)
+		_, _ = fmt.Fprintln(os.Stdout, answer)
 	}
 	for _, s := range children {
 		s.end()

@@ -239,9 +239,9 @@ func TestWatcherSamples(t *testing.T) {
 			return Counters{Open: 10 * calls, Failed: calls, Received: 100 * calls}
 		}})
 		w.Phase("connect")
-		time.Sleep(1500 * time.Millisecond)
+		time.Sleep(1500 * time.Millisecond) //nolint:forbidigo // in a bubble
 		w.Phase("send")
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble
 		r := w.Stop()
 
 		var at []time.Duration
@@ -284,7 +284,7 @@ func TestWatcherThinsOut(t *testing.T) {
 		w := New(Config{})
 		w.maxSamples = 8
 		w.Phase("soak")
-		time.Sleep(100 * time.Second)
+		time.Sleep(100 * time.Second) //nolint:forbidigo // in a bubble
 		r := w.Stop()
 		if len(r.Samples) > 8+1 || len(r.Samples) < 4 {
 			t.Errorf("%d samples, want 4 to 9", len(r.Samples))

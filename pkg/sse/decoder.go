@@ -91,6 +91,8 @@ const maxPooled = 128 << 10
 
 // byteOrderMark is U+FEFF in UTF-8, and defaultType the type of an event that
 // names none.
+//
+//nolint:gochecknoglobals // constants
 var (
 	byteOrderMark = [...]byte{0xEF, 0xBB, 0xBF}
 	defaultType   = []byte("message")
