@@ -217,7 +217,7 @@ func Lookup(ctx context.Context, hostPort string, timeout time.Duration) (netip.
 	if err != nil {
 		var dns *net.DNSError
 		if errors.As(err, &dns) {
-			return netip.AddrPort{}, fmt.Errorf("no such host %q: %w", dns.Name, err)
+			return netip.AddrPort{}, &lookUpError{dns}
 		}
 		return netip.AddrPort{}, fmt.Errorf("connect to %s: %w", hostPort, unwrapDial(err))
 	}
@@ -227,6 +227,13 @@ func Lookup(ctx context.Context, hostPort string, timeout time.Duration) (netip.
 	}
 	return addr, err
 }
+
+// lookUpError is a [*net.DNSError] without the name server's address, which tells
+// a user nothing.
+type lookUpError struct{ dns *net.DNSError }
+
+func (e *lookUpError) Error() string { return fmt.Sprintf("look up %q: %s", e.dns.Name, e.dns.Err) }
+func (e *lookUpError) Unwrap() error { return e.dns }
 
 // unwrapDial takes the repetition of address and system call off a dial error,
 // keeping what errors.Is can recognise.

@@ -2,6 +2,8 @@ package http1
 
 // tokenByte marks the bytes a field name may consist of (RFC 9110, section
 // 5.6.2).
+//
+//nolint:gochecknoglobals // a constant table
 var tokenByte = [256]bool{
 	'!': true, '#': true, '$': true, '%': true, '&': true, '\'': true, '*': true,
 	'+': true, '-': true, '.': true, '^': true, '_': true, '`': true, '|': true, '~': true,
@@ -22,6 +24,8 @@ var tokenByte = [256]bool{
 
 // hexDigit holds one more than the value of a hexadecimal digit, and 0 for
 // every other byte.
+//
+//nolint:gochecknoglobals // a constant table
 var hexDigit = [256]byte{
 	'0': 1, '1': 2, '2': 3, '3': 4, '4': 5, '5': 6, '6': 7, '7': 8, '8': 9, '9': 10,
 	'a': 11, 'b': 12, 'c': 13, 'd': 14, 'e': 15, 'f': 16,

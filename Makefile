@@ -1,0 +1,108 @@
+# Everything here needs Go alone, but for lint, which builds the linter that
+# .ci/tools pins on first use (about two minutes, then kept in Go's build cache).
+
+GO ?= go
+
+# Further flags for go test, as in: make test TESTFLAGS='-run Decoder -v'
+TESTFLAGS ?=
+# How long each fuzz target runs.
+FUZZTIME ?= 30s
+# Which benchmarks run, and how often each.
+BENCH ?= .
+COUNT ?= 1
+
+# A build knows its version from the module and commit that Go stamps into it.
+# A build where Go stamps none (an archive of the sources, -buildvcs=false) is
+# told both: from git where there is one, else on the command line, as in
+# make build VERSION=v1.2.3 COMMIT=…
+VERSION ?= $(shell git describe --tags --exact-match --dirty 2>/dev/null)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS = -X github.com/sseload/sseload/pkg/cli.buildVersion=$(VERSION) \
+	-X github.com/sseload/sseload/pkg/cli.buildCommit=$(COMMIT)
+
+SOURCES = $(wildcard cmd pkg scenarios testserver)
+LINT = $(GO) tool -modfile=.ci/tools/go.mod golangci-lint
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## build bin/sseload
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/sseload
+
+.PHONY: test
+test: ## run the tests, with the race detector where it works
+	@if $(GO) build -race runtime/race runtime/cgo >/dev/null 2>&1; then \
+		echo "race detector: on"; race=-race; \
+	else \
+		echo "race detector: off, it needs a C compiler and a platform that has it"; race=; \
+	fi; \
+	set -x; $(GO) test $$race -shuffle=on $(TESTFLAGS) ./...
+
+.PHONY: lint
+lint: ## run the linters of .golangci.yml
+	$(LINT) run ./...
+
+# The linter is built for this system and told of the others. What is unused
+# differs between them, and so does which exception is needed.
+.PHONY: lint-cross
+lint-cross: ## run the linters over what other systems compile
+	@linter=$$($(GO) tool -n -modfile=.ci/tools/go.mod golangci-lint) || exit 1; \
+	for os in linux darwin windows; do \
+		[ "$$os" != "$$($(GO) env GOHOSTOS)" ] || continue; \
+		echo "lint for $$os"; \
+		CGO_ENABLED=0 GOOS=$$os "$$linter" run --disable unused,nolintlint ./... || exit 1; \
+	done
+
+.PHONY: fmt
+fmt: ## format the sources
+	gofmt -w $(SOURCES)
+
+.PHONY: fmt-check
+fmt-check: ## list sources that are not formatted
+	@unformatted=$$(gofmt -l $(SOURCES)) || exit 1; \
+	if [ -n "$$unformatted" ]; then \
+		echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; \
+	fi
+
+.PHONY: vet
+vet: ## run go vet
+	$(GO) vet ./...
+
+.PHONY: cross
+cross: ## build and vet for the other systems
+	@for os in linux darwin windows; do \
+		echo "build and vet for $$os"; \
+		CGO_ENABLED=0 GOOS=$$os $(GO) build ./... || exit 1; \
+		CGO_ENABLED=0 GOOS=$$os $(GO) vet ./... || exit 1; \
+	done
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz
+
+.PHONY: bench
+bench: ## run the benchmarks, BENCH of them, COUNT times
+	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./...
+
+# Both tables of the 2014 findings, with their second between iterations: about
+# eight minutes on a machine that should do nothing else.
+FINDINGS = results/findings
+.PHONY: findings
+findings: build ## measure the tables of the findings anew, into results/
+	mkdir -p $(FINDINGS)
+	bin/sseload connect -c 1000,2000,3000,4000,5000 -o findings -o json=$(FINDINGS)/connect.json
+	bin/sseload rooms -c 1000,2000,3000 -n 1,10,100 --interval 1s -o findings -o json=$(FINDINGS)/rooms.json
+	bin/sseload rooms -c 4000 -n 100 --interval 1s -o findings -o json=$(FINDINGS)/rooms-4000.json
+	bin/sseload report $(FINDINGS)/connect.json $(FINDINGS)/rooms.json $(FINDINGS)/rooms-4000.json \
+		-o markdown=$(FINDINGS)/findings.md -o csv=$(FINDINGS)/findings.csv -o json=$(FINDINGS)/findings.json \
+		-o against-2014=results/README.md
+	rm $(FINDINGS)/connect.json $(FINDINGS)/rooms.json $(FINDINGS)/rooms-4000.json
+
+.PHONY: check
+check: fmt-check vet cross lint lint-cross test ## all of the checks before a push
+
+.PHONY: clean
+clean: ## remove what build made
+	rm -rf bin
