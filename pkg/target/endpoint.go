@@ -187,6 +187,9 @@ func (e *Endpoint) Append(dst, scratch []byte, v Vars, lastEventID []byte) (requ
 		dst = append(dst, "\r\n\r\n"...)
 		return append(dst, scratch...), scratch
 	}
+	if e.Method != "GET" && e.Method != "HEAD" {
+		dst = append(dst, "Content-Length: 0\r\n"...) // RFC 9110 section 8.6
+	}
 	return append(dst, "\r\n"...), scratch
 }
 

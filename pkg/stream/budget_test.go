@@ -1,0 +1,180 @@
+//go:build !race && unix
+
+// The race detector has costs of its own.
+
+package stream
+
+import (
+	"bytes"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sseload/sseload/pkg/sse"
+	"github.com/sseload/sseload/pkg/target"
+)
+
+// tally is a Handler that only counts. It says on done when it has counted
+// enough.
+type tally struct {
+	opened, events, closed int
+	enough                 int
+	done                   chan struct{}
+	why                    *Failure
+}
+
+func (c *tally) Vars(id int) target.Vars { return target.Vars{Client: id, Room: id / 6} }
+
+func (c *tally) Opened(int, Timing) { c.opened++ }
+
+func (c *tally) Event(int, Stamp, sse.Event) {
+	if c.events++; c.events == c.enough {
+		close(c.done)
+	}
+}
+
+func (c *tally) Comment(int, Stamp, []byte) {}
+
+func (c *tally) Retry(int, time.Duration) {}
+
+func (c *tally) Closed(_ int, f *Failure) {
+	if c.closed++; c.closed == 1 {
+		c.why = f
+		close(c.done)
+	}
+}
+
+func (c *tally) Message(Tag) target.Vars { return target.Vars{} }
+
+func (c *tally) Sent(Tag, time.Duration, *Failure) {}
+
+// inUse is the user memory that this process holds, in bytes.
+func inUse() int64 {
+	debug.FreeOSMemory()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
+}
+
+func TestMemoryPerIdleClient(t *testing.T) {
+	const clients = 5000
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < clients+500 {
+		t.Skipf("%d descriptors are allowed, %d are needed (%v)", limit.Cur, clients+500, err)
+	}
+	for _, c := range []struct {
+		name   string
+		kind   Kind
+		server string
+		budget float64 // KiB a client
+	}{
+		{"epoll", Epoll, "plain", 0.5},
+		{"conn", Conn, "plain", 5},
+		{"conn with TLS", Conn, "tls", 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.kind == Epoll && !epollAvailable {
+				t.Skip("engine epoll needs Linux")
+			}
+			checkLeaks(t)
+			addr, trust := idleServer(t, c.server)
+			scheme := "http"
+			if trust != nil {
+				scheme = "https"
+			}
+			tg := at(t, target.Spec{URL: scheme + "://" + addr + "/events", RootCAs: trust, UserAgent: "sseload/test"})
+			before := inUse()
+			count := &tally{enough: clients, done: make(chan struct{})}
+			eng, err := New(c.kind, Config{Target: tg, Clients: clients, Handler: count, Clock: NewClock(), Timeout: 5 * patience})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer eng.Close()
+			// In portions: the subject is what idle clients cost, not the peak while
+			// all of them dial at once.
+			const portion = 250
+			for from := 0; from < clients; from += portion {
+				count.enough = from + portion
+				eng.Do(func() {
+					for id := from; id < from+portion; id++ {
+						eng.Subscribe(id, nil)
+					}
+				})
+				await(t, count.done)
+				read := make(chan struct{})
+				eng.Do(func() { count.done = make(chan struct{}); close(read) })
+				await(t, read)
+				if count.closed > 0 {
+					t.Fatal(count.why)
+				}
+			}
+			each := float64(inUse()-before) / clients / 1024
+			t.Logf("%.2f KiB a client", each)
+			if each > c.budget {
+				t.Errorf("%.2f KiB a client, want at most %.1f", each, c.budget)
+			}
+			if count.opened != clients || count.closed != 0 {
+				t.Errorf("%d opened, %d closed; want %d and 0", count.opened, count.closed, clients)
+			}
+		})
+	}
+}
+
+// TestEventsAllocateNothing receives 100,000 events on each engine that is built
+// on the machine.
+func TestEventsAllocateNothing(t *testing.T) {
+	theseEngines(t, []Kind{Epoll, Conn}, func(t *testing.T, k Kind) {
+		if k == Epoll && !epollAvailable {
+			t.Skip("engine epoll needs Linux")
+		}
+		const events = 100_000
+		event := []byte("4d\r\nid: 1234567890\nevent: message\ndata: 0123456789 0123456789 0123456789 012345\n\n\r\n")
+		piece := bytes.Repeat(event, 100)
+		start := make(chan struct{})
+		s := serve(t, func(p *peer) {
+			p.request()
+			p.say(chunked("data: first\n\n"))
+			p.hold(start)
+			// Cut where it does not suit: within events and within chunks.
+			for range events / 100 {
+				if _, err := p.Write(piece[:4001]); err != nil {
+					return
+				}
+				if _, err := p.Write(piece[4001:]); err != nil {
+					return
+				}
+			}
+			p.gone()
+		})
+		count := &tally{enough: 1, done: make(chan struct{})}
+		eng, err := New(k, Config{
+			Target: at(t, target.Spec{URL: s.url("/")}), Clients: 1, Handler: count, Clock: NewClock(), Timeout: patience,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer eng.Close()
+		eng.Do(func() { eng.Subscribe(0, nil) })
+		await(t, count.done)
+		ready := make(chan struct{})
+		eng.Do(func() { count.done, count.enough = make(chan struct{}), events+1; close(ready) })
+		await(t, ready)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		close(start)
+		await(t, count.done)
+		runtime.ReadMemStats(&after)
+		if count.closed > 0 {
+			t.Fatal(count.why)
+		}
+		const most = 1000 // pools that a garbage collection emptied, the runtime's own
+		if n := after.Mallocs - before.Mallocs; n > most {
+			t.Errorf("%d allocations for %d events, want at most %d", n, events, most)
+		} else {
+			t.Logf("%d allocations for %d events", n, events)
+		}
+	})
+}

@@ -1,0 +1,23 @@
+// Package stream holds EventSource subscriptions: real connections to a server,
+// from the dial to the last event.
+//
+// An [Engine] holds a shard of subscriptions, numbered from 0, and tells a
+// [Handler] what happens to them. All Handler calls of one Engine are made one
+// at a time, so that a Handler needs no lock: an Engine and its Handler are one
+// sequential process. Run several Engines to use several cores.
+//
+// The protocol is the same in every engine that is built on this package's
+// machine: package http1 takes the response apart, package sse the event stream
+// in its body. What differs is only who reads the socket:
+//
+//   - epoll: one goroutine, one buffer and one epoll descriptor for a whole
+//     shard. Linux, plain HTTP. A subscription costs about a quarter of a KiB.
+//   - conn: a goroutine per subscription, and a buffer only with TLS; everywhere.
+//     A subscription costs about 3.3 KiB, with TLS 13 KiB.
+//   - nethttp: package net/http, a peer to measure against.
+//   - r3labs: the client of github.com/r3labs/sse/v2, with its own parsing and
+//     its deviations from the specification, for those whose service uses it.
+//
+// Byte slices given to a Handler are valid during the call only. A Handler must
+// not block: it holds up the whole shard.
+package stream

@@ -1,0 +1,175 @@
+package stream
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/sseload/sseload/pkg/sse"
+	"github.com/sseload/sseload/pkg/target"
+)
+
+// Engine holds a shard of subscriptions and sends messages.
+//
+// Subscribe, Unsubscribe and Send may be called in the engine's context only: in
+// a Handler call or in a function given to Do. None of them blocks.
+type Engine interface {
+	// Do has f called soon in the engine's context. Calls keep their order. It
+	// must not be called in that context, nor after Close.
+	Do(f func())
+	// Subscribe opens subscription id, which must not be open or opening. The
+	// outcome is a call of Handler.Opened or Handler.Closed. lastEventID, when not
+	// empty, goes with the request; it is not kept after the call.
+	Subscribe(id int, lastEventID []byte)
+	// Unsubscribe closes subscription id, open or opening, without a further
+	// Handler call about it. On a closed one it does nothing.
+	Unsubscribe(id int)
+	// Send sends the message that Handler.Message gives for tag as soon as a
+	// connection is free. The outcome is a call of Handler.Sent.
+	Send(tag Tag)
+	// Close ends everything and waits until it has ended, so it must not be called
+	// in the engine's context. No Handler call is made
+	// afterwards, and none for what Close itself ended.
+	Close()
+}
+
+// Tag names one send, in whatever way the Handler likes.
+type Tag uint64
+
+// Handler is told what happens. Calls of one Engine never overlap. A Handler
+// must not block and must not keep byte slices.
+type Handler interface {
+	// Vars are the values for the subscribe request of id.
+	Vars(id int) target.Vars
+	// Opened: status 200 and text/event-stream were read.
+	Opened(id int, t Timing)
+	// Event: an event was dispatched.
+	Event(id int, at Stamp, ev sse.Event)
+	// Comment: a comment line was read.
+	Comment(id int, at Stamp, text []byte)
+	// Retry: the server set the reconnection time.
+	Retry(id int, d time.Duration)
+	// Closed: the subscription failed before it was open, or ended afterwards.
+	Closed(id int, f *Failure)
+	// Message is called when the send of tag begins, just before its request is
+	// written.
+	Message(tag Tag) target.Vars
+	// Sent: the response to the send was read after elapsed, or the send failed.
+	Sent(tag Tag, elapsed time.Duration, f *Failure)
+}
+
+// Timing is when a subscription reached which state, on the engine's [Clock].
+type Timing struct {
+	Dialed    int64
+	Connected int64 // TCP connection established; with TLS, before the handshake
+	Requested int64 // just before the request was written
+	Opened    int64 // response head read; from the kernel's stamp where there is one
+}
+
+// Stamp is when bytes arrived, on the engine's [Clock].
+type Stamp struct {
+	Kernel int64 // when the kernel received them; 0 when it does not say
+	Read   int64 // when they were read
+}
+
+// Arrived is the best that is known of the time of arrival.
+func (s Stamp) Arrived() int64 {
+	if s.Kernel != 0 {
+		return s.Kernel
+	}
+	return s.Read
+}
+
+// Config is what an Engine needs.
+type Config struct {
+	Target  *target.Target // resolved
+	Clients int            // ids run from 0 to Clients-1
+	Handler Handler
+	Clock   *Clock
+	Timeout time.Duration // for a subscription to open, and for a send
+	// SendConnections bounds how many sends are under way at once.
+	SendConnections int
+	// Sources are the local addresses to spread subscriptions over, by client
+	// number. Empty: the system chooses.
+	Sources []netip.Addr
+	// MaxEventSize bounds the memory that one event may take, in bytes. 0 means
+	// [sse.DefaultLimit].
+	MaxEventSize int
+}
+
+// Kind names an engine.
+type Kind string
+
+// The engines. Auto is epoll where it can be used and conn elsewhere.
+const (
+	Auto    Kind = "auto"
+	Epoll   Kind = "epoll"
+	Conn    Kind = "conn"
+	NetHTTP Kind = "nethttp"
+	R3Labs  Kind = "r3labs"
+)
+
+// Kinds are the names a user may choose from.
+//
+//nolint:gochecknoglobals // a constant table
+var Kinds = []Kind{Auto, Epoll, Conn, NetHTTP, R3Labs}
+
+// ParseKind finds the engine called name.
+func ParseKind(name string) (Kind, error) {
+	names := make([]string, len(Kinds))
+	for i, k := range Kinds {
+		if string(k) == name {
+			return k, nil
+		}
+		names[i] = string(k)
+	}
+	return "", fmt.Errorf("unknown engine %q: choose one of %s", name, strings.Join(names, ", "))
+}
+
+// For is the engine that k stands for with t. The error says why k cannot serve.
+func (k Kind) For(t *target.Target) (Kind, error) {
+	switch {
+	case k == Auto && epollAvailable && t.Plain():
+		return Epoll, nil
+	case k == Auto:
+		return Conn, nil
+	case k == Epoll && !epollAvailable:
+		return "", fmt.Errorf("engine epoll needs Linux; use conn or auto on %s", runtime.GOOS)
+	case k == Epoll && !t.Plain():
+		return "", fmt.Errorf("engine epoll speaks no TLS; use conn or auto for %s", t.URL)
+	}
+	return k, nil
+}
+
+// Shards is how many engines of kind k to run on this machine. One epoll loop
+// keeps a core busy, and the server and the kernel need theirs; the engines with
+// a goroutine per subscription are sharded to keep their locks free.
+func (k Kind) Shards() int {
+	cores := runtime.GOMAXPROCS(0)
+	if k == Epoll {
+		return max(1, cores/2)
+	}
+	return cores
+}
+
+// New starts an engine. k must be what [Kind.For] returned. The error is of the
+// system: no descriptors left, for example.
+func New(k Kind, cfg Config) (Engine, error) {
+	if cfg.MaxEventSize == 0 {
+		cfg.MaxEventSize = sse.DefaultLimit
+	}
+	cfg.SendConnections = max(1, cfg.SendConnections)
+	switch k {
+	case Epoll:
+		return newEpoll(cfg)
+	case Conn:
+		return newConn(cfg), nil
+	case NetHTTP:
+		return newNetHTTP(cfg), nil
+	case R3Labs:
+		return newR3Labs(cfg), nil
+	}
+	return nil, fmt.Errorf("engine %q is not one", k)
+}

@@ -1,0 +1,522 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sseload/sseload/pkg/target"
+)
+
+const epollAvailable = true
+
+// epoll is an Engine with one goroutine, the loop, for all its sockets. Every
+// field but the inbox belongs to the loop.
+type epoll struct {
+	cfg    Config
+	fd     int
+	wakeFD int // eventfd: the inbox has something
+	events []unix.EpollEvent
+
+	recv    receiver
+	buf     []byte // what was read last
+	request []byte // what is to be written next
+	scratch []byte
+
+	disp    dispatcher
+	again   bool   // the Handler subscribed the id that disp is busy with
+	againID []byte // and resumes from here
+	conns   []subscription
+	opening deadlines
+	rest    map[int][]byte     // of requests that the socket did not take whole
+	moved   map[int]*redirects // subscriptions that were redirected
+	sends   sendPool
+
+	ctx     context.Context // of look-ups
+	cancel  context.CancelFunc
+	lookups sync.WaitGroup
+
+	mu     sync.Mutex
+	inbox  []func()
+	closed bool
+	done   chan struct{}
+}
+
+// subscription is all that a client costs here.
+type subscription struct {
+	machine
+	timing Timing
+	fd     int32
+	gen    int32 // moves on with each socket, so that events and deadlines of an old one are known
+	state  state
+}
+
+type state uint8
+
+const (
+	closed     state = iota
+	resolving        // a redirect's host is looked up
+	connecting       // no request written yet
+	requested        // waiting for the response head
+	open
+)
+
+// What an epoll event is about stands in its Pad field: a subscription's
+// generation (positive), a send connection's (negative), or the inbox (0).
+const aboutInbox = 0
+
+func newEpoll(cfg Config) (Engine, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("eventfd: %w", err), unix.Close(fd))
+	}
+	e := &epoll{
+		cfg: cfg, fd: fd, wakeFD: wake,
+		events: make([]unix.EpollEvent, 256),
+		buf:    make([]byte, 64<<10),
+		conns:  make([]subscription, cfg.Clients),
+		rest:   map[int][]byte{},
+		moved:  map[int]*redirects{},
+		done:   make(chan struct{}),
+	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock}
+	e.sends = sendPool{e: e, limit: cfg.SendConnections}
+	for i := range e.conns {
+		e.conns[i].fd = -1
+	}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Pad: aboutInbox}
+	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, wake, &ev); err != nil {
+		e.cancel()
+		return nil, errors.Join(fmt.Errorf("epoll: %w", err), unix.Close(wake), unix.Close(fd))
+	}
+	go e.loop()
+	return e, nil
+}
+
+// Do implements [Engine].
+func (e *epoll) Do(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return
+	}
+	e.inbox = append(e.inbox, f)
+	if len(e.inbox) == 1 {
+		e.wake()
+	}
+}
+
+// wake must be called with mu held, so that the eventfd is still open.
+func (e *epoll) wake() {
+	one := [8]byte{1}
+	_, _ = unix.Write(e.wakeFD, one[:]) // it can only fail when it is awake already
+}
+
+// Close implements [Engine].
+func (e *epoll) Close() {
+	e.mu.Lock()
+	if !e.closed {
+		e.closed = true
+		e.wake()
+	}
+	e.mu.Unlock()
+	<-e.done
+	e.cancel()
+	e.lookups.Wait()
+}
+
+func (e *epoll) loop() {
+	defer close(e.done)
+	defer e.release()
+	for {
+		n := e.wait()
+		for i := range e.events[:n] {
+			ev := &e.events[i]
+			switch {
+			case ev.Pad == aboutInbox:
+				if !e.readInbox() {
+					return
+				}
+			case ev.Pad > 0:
+				if c := &e.conns[ev.Fd]; c.gen == ev.Pad && c.fd >= 0 {
+					e.ready(int(ev.Fd), c, ev.Events)
+				}
+			default:
+				e.sends.ready(ev.Fd, -ev.Pad, ev.Events)
+			}
+		}
+		e.expire()
+	}
+}
+
+// wait fills e.events and returns how many there are. While there is work it
+// does not block, and so spares the Go scheduler's part in a system call.
+func (e *epoll) wait() int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])),
+		uintptr(len(e.events)), 0, 0, 0)
+	if errno == 0 && n > 0 {
+		return int(n)
+	}
+	blocked, err := unix.EpollWait(e.fd, e.events, e.patience())
+	if err != nil {
+		return 0 // a signal
+	}
+	return blocked
+}
+
+// patience is for how many milliseconds nothing falls due; -1 is for ever.
+func (e *epoll) patience() int {
+	at, any := e.opening.next()
+	if send, ok := e.sends.deadlines.next(); ok && (!any || send < at) {
+		at, any = send, true
+	}
+	if !any {
+		return -1
+	}
+	left := time.Duration(at - e.cfg.Clock.Now())
+	return int(max(0, left)/time.Millisecond) + 1
+}
+
+// readInbox runs what Do was given. It returns false once the engine is closed.
+func (e *epoll) readInbox() bool {
+	var count [8]byte
+	_, _ = unix.Read(e.wakeFD, count[:])
+	e.mu.Lock()
+	work, isClosed := e.inbox, e.closed
+	e.inbox = nil
+	e.mu.Unlock()
+	if isClosed {
+		return false
+	}
+	for _, f := range work {
+		f()
+	}
+	return true
+}
+
+func (e *epoll) release() {
+	for i := range e.conns {
+		e.drop(i, &e.conns[i])
+	}
+	e.sends.release()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_ = unix.Close(e.wakeFD)
+	_ = unix.Close(e.fd)
+}
+
+func (e *epoll) expire() {
+	if e.opening.head < len(e.opening.queue) {
+		now := e.cfg.Clock.Now()
+		for {
+			d, ok := e.opening.expired(now, e.isOpenOrGone)
+			if !ok {
+				break
+			}
+			c := &e.conns[d.index]
+			e.fail(int(d.index), c, openTimeout(c.state == requested, e.cfg.Timeout))
+		}
+	}
+	e.sends.expire()
+}
+
+func (e *epoll) isOpenOrGone(d deadline) bool {
+	c := &e.conns[d.index]
+	return c.gen != d.gen || c.state == open || c.state == closed
+}
+
+// Subscribe implements [Engine].
+func (e *epoll) Subscribe(id int, lastEventID []byte) {
+	if e.disp.busy && e.disp.id == id {
+		// The Handler unsubscribed id in this very call, and the machine is still
+		// at work: read subscribes again once it has come to rest.
+		e.again, e.againID = true, append(e.againID[:0], lastEventID...)
+		return
+	}
+	c := &e.conns[id]
+	c.dec.SetLastEventID(lastEventID)
+	c.timing = Timing{Dialed: e.cfg.Clock.Now()}
+	e.dial(id, c, e.cfg.Target.Subscribe.Addr)
+}
+
+// Unsubscribe implements [Engine].
+func (e *epoll) Unsubscribe(id int) {
+	if e.disp.busy && e.disp.id == id {
+		// read drops it once the machine has come to rest.
+		e.disp.stopped, e.again = true, false
+		return
+	}
+	e.drop(id, &e.conns[id])
+}
+
+// dial opens a socket to addr and writes the request if that goes at once, as it
+// does over loopback, where the handshake is done when connect returns.
+func (e *epoll) dial(id int, c *subscription, addr netip.AddrPort) {
+	c.reset(e.cfg.MaxEventSize)
+	c.gen++
+	c.state = connecting
+	fd, err := e.socket(addr, e.source(id))
+	if err != nil {
+		e.failLater(id, c, classify(err))
+		return
+	}
+	c.fd = int32(fd)
+	if err := stampReceipts(fd); err != nil {
+		e.failLater(id, c, classify(fmt.Errorf("receive timestamps: %w", err)))
+		return
+	}
+	e.opening.add(deadline{at: c.timing.Dialed + int64(e.cfg.Timeout), index: int32(id), gen: c.gen}, e.isOpenOrGone)
+	interest := uint32(unix.EPOLLIN)
+	again, f := e.writeRequest(id, c)
+	if f != nil {
+		e.failLater(id, c, f)
+		return
+	}
+	if again {
+		interest |= unix.EPOLLOUT
+	}
+	if err := e.control(unix.EPOLL_CTL_ADD, fd, interest, int32(id), c.gen); err != nil {
+		e.failLater(id, c, classify(err))
+	}
+}
+
+// source is the local address for a subscription.
+func (e *epoll) source(id int) netip.Addr {
+	if len(e.cfg.Sources) == 0 {
+		return netip.Addr{}
+	}
+	return sourceFor(e.cfg.Sources, e.cfg.Handler.Vars(id).Client)
+}
+
+// socket begins a connection to addr.
+func (e *epoll) socket(addr netip.AddrPort, source netip.Addr) (int, error) {
+	family := unix.AF_INET
+	if addr.Addr().Unmap().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if err == nil && source.IsValid() {
+		// The port is chosen at connect, per destination, instead of one for all.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		err = unix.Bind(fd, sockaddr(netip.AddrPortFrom(source, 0)))
+	}
+	if err == nil {
+		if err = unix.Connect(fd, sockaddr(addr)); errors.Is(err, unix.EINPROGRESS) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return -1, errors.Join(fmt.Errorf("connect to %s: %w", addr, err), unix.Close(fd))
+	}
+	return fd, nil
+}
+
+func sockaddr(addr netip.AddrPort) unix.Sockaddr {
+	ip := addr.Addr().Unmap()
+	if ip.Is4() {
+		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: ip.As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(addr.Port()), Addr: ip.As16()}
+}
+
+func (e *epoll) control(op, fd int, events uint32, index, about int32) error {
+	ev := unix.EpollEvent{Events: events, Fd: index, Pad: about}
+	if err := unix.EpollCtl(e.fd, op, fd, &ev); err != nil {
+		return fmt.Errorf("epoll: %w", err)
+	}
+	return nil
+}
+
+// writeRequest writes what is to be written of the subscribe request. again is
+// true when the socket takes no more, or is not connected yet.
+func (e *epoll) writeRequest(id int, c *subscription) (again bool, f *Failure) {
+	p, begun := e.rest[id]
+	if !begun {
+		p = e.subscribeRequest(id, c)
+	}
+	// The time is taken before the write: over loopback the answer may be there
+	// before the write returns.
+	now := e.cfg.Clock.Now()
+	n, errno := write(int(c.fd), p)
+	switch {
+	case errno == unix.EAGAIN || errno == unix.ENOTCONN:
+		return true, nil
+	case errno != 0:
+		return false, classify(fmt.Errorf("connect to %s: %w", e.addr(id), errno))
+	case c.state == connecting:
+		c.timing.Connected = now
+		c.state = requested
+	}
+	if n < len(p) {
+		e.rest[id] = append([]byte(nil), p[n:]...)
+		return true, nil
+	}
+	delete(e.rest, id)
+	c.timing.Requested = now
+	return false, nil
+}
+
+func (e *epoll) subscribeRequest(id int, c *subscription) []byte {
+	v := e.cfg.Handler.Vars(id)
+	if r, ok := e.moved[id]; ok {
+		e.request = e.cfg.Target.Subscribe.AppendRedirected(e.request[:0], r.to, v, c.dec.LastEventID())
+	} else {
+		e.request, e.scratch = e.cfg.Target.Subscribe.Append(e.request[:0], e.scratch, v, c.dec.LastEventID())
+	}
+	return e.request
+}
+
+func (e *epoll) addr(id int) netip.AddrPort {
+	if r, ok := e.moved[id]; ok {
+		return r.addr
+	}
+	return e.cfg.Target.Subscribe.Addr
+}
+
+// ready handles what epoll says about a subscription's socket.
+func (e *epoll) ready(id int, c *subscription, events uint32) {
+	if events&unix.EPOLLOUT != 0 {
+		again, f := e.writeRequest(id, c)
+		if f != nil {
+			e.fail(id, c, f)
+			return
+		}
+		if !again {
+			if err := e.control(unix.EPOLL_CTL_MOD, int(c.fd), unix.EPOLLIN, int32(id), c.gen); err != nil {
+				e.fail(id, c, classify(err))
+				return
+			}
+		}
+	}
+	if events&^unix.EPOLLOUT != 0 {
+		e.read(id, c)
+	}
+}
+
+func (e *epoll) read(id int, c *subscription) {
+	n, real, errno := e.recv.read(int(c.fd), e.buf)
+	if errno != 0 {
+		if errno != unix.EAGAIN {
+			e.fail(id, c, classify(fmt.Errorf("read from %s: %w", e.addr(id), errno)))
+		}
+		return
+	}
+	if n == 0 {
+		e.fail(id, c, classify(c.end()))
+		return
+	}
+	now, fromReal := e.cfg.Clock.both()
+	at := Stamp{Read: now}
+	if real != 0 {
+		at.Kernel = real + fromReal
+	}
+	e.disp.timing = c.timing
+	err := e.disp.write(&c.machine, id, at, e.buf[:n])
+	if e.disp.stopped {
+		e.drop(id, c)
+		if e.again {
+			e.again = false
+			e.Subscribe(id, e.againID)
+		}
+		return
+	}
+	if e.disp.opened {
+		c.state = open
+		delete(e.moved, id)
+	}
+	if err != nil {
+		e.ended(id, c, err)
+	}
+}
+
+// ended handles the end of a response that the machine found.
+func (e *epoll) ended(id int, c *subscription, err error) {
+	var to *redirect
+	if !errors.As(err, &to) {
+		e.fail(id, c, classify(err))
+		return
+	}
+	r, ok := e.moved[id]
+	if !ok {
+		u, err := e.cfg.Target.Subscribe.URL(e.cfg.Handler.Vars(id))
+		if err != nil {
+			e.fail(id, c, classify(err))
+			return
+		}
+		r = &redirects{to: u, addr: e.cfg.Target.Subscribe.Addr}
+	}
+	if f := r.follow(to.location, "http"); f != nil {
+		e.fail(id, c, f)
+		return
+	}
+	dialed := c.timing
+	e.drop(id, c)
+	c.state = resolving
+	c.timing = dialed
+	e.moved[id] = r
+	gen, left := c.gen, time.Duration(c.timing.Dialed+int64(e.cfg.Timeout)-e.cfg.Clock.Now())
+	e.lookups.Go(func() {
+		addr, err := target.Lookup(e.ctx, target.HostPort(r.to), left)
+		e.Do(func() {
+			if c.gen != gen || c.state != resolving {
+				return
+			}
+			if err != nil {
+				e.fail(id, c, classify(err))
+				return
+			}
+			r.addr = addr
+			e.dial(id, c, addr)
+		})
+	})
+}
+
+// fail ends subscription id and tells the Handler why.
+func (e *epoll) fail(id int, c *subscription, f *Failure) {
+	e.drop(id, c)
+	e.cfg.Handler.Closed(id, f)
+}
+
+// failLater is fail outside of the caller's call: Subscribe promises that the
+// Handler is not called back while it runs.
+func (e *epoll) failLater(id int, c *subscription, f *Failure) {
+	e.drop(id, c)
+	c.state = resolving
+	gen := c.gen
+	e.Do(func() {
+		if c.gen == gen && c.state == resolving {
+			e.fail(id, c, f)
+		}
+	})
+}
+
+// drop closes a subscription's socket and forgets what was going on.
+func (e *epoll) drop(id int, c *subscription) {
+	if c.fd >= 0 {
+		_ = unix.Close(int(c.fd)) // which also takes it out of the epoll set
+		c.fd = -1
+	}
+	if c.state != closed {
+		c.gen++
+		c.state = closed
+		delete(e.rest, id)
+		delete(e.moved, id)
+		c.reset(e.cfg.MaxEventSize)
+	}
+}

@@ -1,0 +1,16 @@
+package stream
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(serverEnv) != "" {
+		serveIdleClients()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}

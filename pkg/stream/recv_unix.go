@@ -1,0 +1,27 @@
+//go:build unix && !linux
+
+package stream
+
+import (
+	"errors"
+	"syscall"
+)
+
+// receiver reads a socket. There are no receive times here.
+type receiver struct{}
+
+// read fills p from fd, which does not block. n is 0 at the end of the stream.
+func (*receiver) read(fd int, p []byte) (n int, real int64, errno syscall.Errno) {
+	for {
+		n, err := syscall.Read(fd, p)
+		switch {
+		case err == nil:
+			return n, 0, 0
+		case errors.Is(err, syscall.EINTR):
+		case errors.As(err, &errno):
+			return 0, 0, errno
+		default:
+			return 0, 0, syscall.EIO
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package stream
+
+import (
+	"context"
+	"sync"
+
+	"github.com/sseload/sseload/pkg/target"
+)
+
+// shard is what the engines with a goroutine per subscription have in common.
+// Its mutex is the engine's context: whoever holds it may call the Handler, and
+// the Handler may call the Engine. Nothing blocks while it is held.
+type shard struct {
+	cfg Config
+	// start begins to open an attempt, in the engine's context.
+	start func(*attempt)
+
+	ctx    context.Context // of everything that the engine has under way
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	subs   []*attempt // by subscription; nil where closed
+	disp   dispatcher
+	sends  sender
+
+	inboxMu  sync.Mutex
+	inbox    []func()
+	draining bool
+	shut     bool
+}
+
+// attempt is one subscription from Subscribe to its end.
+type attempt struct {
+	machine
+	id     int
+	timing Timing
+	// stop has the attempt's goroutine end soon, and must not block. It changes
+	// with what the goroutine is waiting for, in the engine's context.
+	stop    func()
+	opening *opening // nil once open
+}
+
+// opening is what an attempt needs until it is open, kept apart because an idle
+// client should not pay for it.
+type opening struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	vars   target.Vars
+	moved  *redirects // nil unless redirected
+}
+
+func (s *shard) init(cfg Config, start func(*attempt)) {
+	s.cfg, s.start = cfg, start
+	s.subs = make([]*attempt, cfg.Clients)
+	s.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.sends.init(s)
+}
+
+// Do implements [Engine]. A goroutine exists only while there is something to do.
+func (s *shard) Do(f func()) {
+	s.inboxMu.Lock()
+	defer s.inboxMu.Unlock()
+	if s.shut {
+		return
+	}
+	s.inbox = append(s.inbox, f)
+	if !s.draining {
+		s.draining = true
+		s.work.Go(s.drain)
+	}
+}
+
+func (s *shard) drain() {
+	for {
+		s.inboxMu.Lock()
+		work := s.inbox
+		s.inbox = nil
+		s.draining = len(work) > 0
+		s.inboxMu.Unlock()
+		if len(work) == 0 {
+			return
+		}
+		s.mu.Lock()
+		for _, f := range work {
+			if !s.closed {
+				f()
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Subscribe implements [Engine].
+func (s *shard) Subscribe(id int, lastEventID []byte) {
+	a := &attempt{id: id}
+	a.reset(s.cfg.MaxEventSize)
+	a.dec.SetLastEventID(lastEventID)
+	a.timing.Dialed = s.cfg.Clock.Now()
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	a.opening = &opening{ctx: ctx, cancel: cancel, vars: s.cfg.Handler.Vars(id)}
+	a.stop = func() { cancel(context.Canceled) }
+	s.subs[id] = a
+	s.start(a)
+}
+
+// Unsubscribe implements [Engine].
+func (s *shard) Unsubscribe(id int) {
+	if s.disp.busy && s.disp.id == id {
+		s.disp.stopped = true
+	}
+	if a := s.subs[id]; a != nil {
+		s.subs[id] = nil
+		a.stop()
+	}
+}
+
+// Send implements [Engine].
+func (s *shard) Send(tag Tag) { s.sends.send(tag) }
+
+// Close implements [Engine].
+func (s *shard) Close() {
+	s.inboxMu.Lock()
+	s.shut = true
+	s.inboxMu.Unlock()
+
+	s.mu.Lock()
+	s.closed = true
+	for _, a := range s.subs {
+		if a != nil {
+			a.stop()
+		}
+	}
+	s.sends.end()
+	s.mu.Unlock()
+
+	s.cancel()
+	s.work.Wait()
+	s.sends.close()
+}
+
+// enter begins a piece of work on a in the engine's context. It returns false,
+// and is not in the context, when a is over: unsubscribed, or with the engine.
+func (s *shard) enter(a *attempt) bool {
+	s.mu.Lock()
+	if s.closed || s.subs[a.id] != a {
+		s.mu.Unlock()
+		return false
+	}
+	return true
+}
+
+func (s *shard) leave() { s.mu.Unlock() }
+
+// fail ends a in the engine's context and tells the Handler why.
+func (s *shard) fail(a *attempt, f *Failure) {
+	if a.opening != nil {
+		if f.Class == TimedOut {
+			f = openTimeout(a.timing.Connected != 0, s.cfg.Timeout)
+		}
+		a.opening.cancel(context.Canceled)
+	}
+	s.subs[a.id] = nil
+	s.cfg.Handler.Closed(a.id, f)
+}

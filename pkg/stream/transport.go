@@ -1,0 +1,189 @@
+package stream
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/netip"
+	"net/url"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sseload/sseload/pkg/stream/http1"
+	"github.com/sseload/sseload/pkg/target"
+)
+
+// webClient is package net/http set up so that its requests and what it accepts
+// differ as little as possible from the engines that are built on the machine:
+// HTTP/1.1 only, no proxy, no compression, the same dialling, the same bound on
+// a head, and no header that nobody asked for.
+type webClient struct {
+	http.Client
+	transport *http.Transport
+	end       *target.Endpoint
+
+	mu     sync.Mutex
+	conns  map[*ownedConn]struct{}
+	closed bool
+}
+
+// trip is what goes with a request, in its context, and what is learned on the
+// way. The times are on the engine's Clock.
+type trip struct {
+	source      netip.Addr
+	vars        target.Vars
+	lastEventID []byte
+
+	clock     *Clock
+	connected atomic.Int64
+	requested atomic.Int64
+	answered  atomic.Bool // a byte of a response has arrived
+}
+
+type tripKey struct{}
+
+// in is ctx with t and, if t has a clock, what takes its times.
+func (t *trip) in(ctx context.Context) context.Context {
+	ctx = context.WithValue(ctx, tripKey{}, t)
+	trace := &httptrace.ClientTrace{GotFirstResponseByte: func() { t.answered.Store(true) }}
+	if t.clock != nil {
+		trace.ConnectDone = func(_, _ string, err error) {
+			if err == nil {
+				t.connected.Store(t.clock.Now())
+			}
+		}
+		trace.GotConn = func(httptrace.GotConnInfo) { t.requested.Store(t.clock.Now()) }
+	}
+	return httptrace.WithClientTrace(ctx, trace)
+}
+
+// classify is the class of an error that net/http returned. Its errors about a
+// response that is no HTTP have no type, but they are about a response.
+func (t *trip) classify(err error) *Failure {
+	f := classify(err)
+	if f.Class == Other && t.answered.Load() {
+		f.Class = Protocol
+	}
+	return f
+}
+
+func newWebClient(t *target.Target, end *target.Endpoint) *webClient {
+	c := &webClient{end: end, conns: map[*ownedConn]struct{}{}}
+	d := newDialer(t, end)
+	c.transport = &http.Transport{
+		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) { return c.dial(ctx, d, addr, false) },
+		DialTLSContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			return c.dial(ctx, d, addr, true)
+		},
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: http1.MaxHeadBytes,
+		ReadBufferSize:         4 << 10,
+		WriteBufferSize:        4 << 10,
+	}
+	c.Transport = c.transport
+	c.CheckRedirect = c.redirect
+	return c
+}
+
+// do is Do without the request's method and URL in the error, which are known,
+// and without a User-Agent unless there is one to send.
+func (c *webClient) do(req *http.Request) (*http.Response, error) {
+	if req.Header["User-Agent"] == nil {
+		req.Header["User-Agent"] = nil
+	}
+	resp, err := c.Do(req)
+	return resp, bare(err)
+}
+
+// bare is an error of an http.Client without the request's method and URL.
+func bare(err error) error {
+	if about := new(url.Error); errors.As(err, &about) {
+		return about.Err
+	}
+	return err
+}
+
+// redirect makes the next request the one that every engine would make.
+func (c *webClient) redirect(req *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects {
+		return tooManyRedirects()
+	}
+	t, ok := req.Context().Value(tripKey{}).(*trip)
+	if !ok {
+		return errors.New("redirected a request that has no trip")
+	}
+	raw := c.end.AppendRedirected(nil, req.URL, t.vars, t.lastEventID)
+	same, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
+	if err != nil {
+		return fmt.Errorf("redirect to %s: %w", req.URL, err)
+	}
+	req.Header, req.Host = same.Header, same.Host
+	if req.Header["User-Agent"] == nil {
+		req.Header["User-Agent"] = nil
+	}
+	return nil
+}
+
+func (c *webClient) dial(ctx context.Context, d *dialer, hostPort string, secure bool) (net.Conn, error) {
+	var source netip.Addr
+	if t, ok := ctx.Value(tripKey{}).(*trip); ok {
+		source = t.source
+	}
+	tcp, err := d.tcp(ctx, hostPort, source)
+	if err != nil {
+		return nil, err
+	}
+	owned := &ownedConn{Conn: tcp, c: c}
+	if err := c.own(owned); err != nil || !secure {
+		return owned, err
+	}
+	nc, err := d.secure(ctx, owned, hostPort)
+	if err != nil {
+		return nil, errors.Join(err, owned.Close())
+	}
+	return nc, nil
+}
+
+// ownedConn is a connection that the client closes if the transport has not done
+// so yet: the transport does it in goroutines that nobody can wait for.
+type ownedConn struct {
+	net.Conn
+	c *webClient
+}
+
+func (c *webClient) own(nc *ownedConn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return errors.Join(net.ErrClosed, nc.Conn.Close())
+	}
+	c.conns[nc] = struct{}{}
+	return nil
+}
+
+// Close implements [net.Conn].
+func (nc *ownedConn) Close() error {
+	nc.c.mu.Lock()
+	delete(nc.c.conns, nc)
+	nc.c.mu.Unlock()
+	return nc.Conn.Close()
+}
+
+// close closes all connections. Requests must have ended.
+func (c *webClient) close() {
+	c.mu.Lock()
+	c.closed = true
+	for nc := range c.conns {
+		_ = nc.Conn.Close()
+	}
+	clear(c.conns)
+	c.mu.Unlock()
+	c.transport.CloseIdleConnections()
+}
