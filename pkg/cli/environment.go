@@ -12,13 +12,14 @@ import (
 const environmentPrefix = "SSELOAD_"
 
 // bindEnvironment sets every flag that the command line did not set and the
-// environment does.
+// environment does. An empty variable counts as none, as continuous integration
+// leaves those it has no value for.
 func bindEnvironment(flags *pflag.FlagSet, env func(string) (string, bool)) error {
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := environmentPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, ok := env(name)
-		if !ok || f.Changed || f.Name == "help" {
+		if !ok || value == "" || f.Changed || f.Name == "help" {
 			return
 		}
 		if err := f.Value.Set(value); err != nil {

@@ -165,6 +165,12 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send sendFlags)
 	if err != nil {
 		return nil, nil, &usageError{err: err}
 	}
+	if _, err := stream.Kind(f.engine).For(t); err != nil {
+		return nil, nil, &usageError{err: err}
+	}
+	if f.request.insecure {
+		a.note("warning: the server's certificate is not verified (--insecure)")
+	}
 	return &remote{target: t, pid: f.targetPID, timeout: f.timeout, log: a.log()}, t, nil
 }
 
@@ -209,7 +215,7 @@ func redacted(args []string) []string {
 // isSecretHeader recognises the value, or the whole, of a header flag that holds
 // a credential.
 func isSecretHeader(arg string) bool {
-	for _, prefix := range []string{"-H", "--header=", "--send-header="} {
+	for _, prefix := range []string{"-H=", "-H", "--header=", "--send-header="} {
 		arg = strings.TrimPrefix(arg, prefix)
 	}
 	name, _, ok := strings.Cut(strings.ToLower(strings.TrimSpace(arg)), ":")

@@ -48,7 +48,7 @@ func (a *App) progressShow() func(func() scenarios.Progress) func() {
 
 // progressLine says where a run stands, and how fast it went since before.
 func progressLine(before, now scenarios.Progress) string {
-	parts := []string{fmt.Sprintf("%s %s: %d of %d connected", now.Scenario, now.Phase, now.Live.Open, now.Clients)}
+	parts := []string{fmt.Sprintf("%s: %d/%d connected", now.Phase, now.Live.Open, now.Clients)}
 	if now.Live.Failed > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", now.Live.Failed))
 	}
@@ -58,7 +58,7 @@ func progressLine(before, now scenarios.Progress) string {
 	if now.Iteration > 0 {
 		of := ""
 		if now.Iterations > 0 {
-			of = fmt.Sprintf(" of %d", now.Iterations)
+			of = fmt.Sprintf("/%d", now.Iterations)
 		}
 		parts = append(parts, fmt.Sprintf("iteration %d%s", now.Iteration, of), fmt.Sprintf("%d copies", now.Live.Received))
 		if took := (now.Elapsed - before.Elapsed).Seconds(); before.Iteration > 0 && took > 0 {

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sseload/sseload/pkg/load"
 	"github.com/sseload/sseload/pkg/observe"
 	"github.com/sseload/sseload/pkg/stream"
 	"github.com/sseload/sseload/pkg/target"
@@ -210,6 +211,9 @@ func endChild(cmd *exec.Cmd, stdin io.Closer) {
 
 // explain adds hints to what ended a run.
 func explain(err error) error {
+	if errors.Is(err, load.ErrGone) {
+		return &hinted{err, "the server ended, or cut every client off: its log will say why"}
+	}
 	var f *stream.Failure
 	if err == nil || !errors.As(err, &f) {
 		return err
@@ -218,6 +222,8 @@ func explain(err error) error {
 	switch {
 	case f.Class == stream.Status && (f.Status == 401 || f.Status == 403):
 		hint = "give credentials with --bearer, --user, --cookie or -H"
+	case f.Class == stream.Status && f.Status == 400:
+		hint = "is the scheme of the URL the right one, http or https?"
 	case f.Class == stream.Status && f.Status == 404:
 		hint = "check the URL's path; a URL without one means the reference server's"
 	case f.Class == stream.Status && (f.Status == 503 || f.Status == 429):

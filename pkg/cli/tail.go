@@ -101,6 +101,9 @@ func (o *tailOptions) run(parent context.Context, a *App, rawURL string) error {
 	if err != nil {
 		return &usageError{err: err}
 	}
+	if o.request.insecure {
+		a.note("warning: the server's certificate is not verified (--insecure)")
+	}
 	ctx, stop := a.interruptible(parent, "")
 	defer stop()
 	if err := t.Resolve(ctx, min(o.timeout, resolveTimeout)); err != nil {
