@@ -1,0 +1,205 @@
+package testserver
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"time"
+)
+
+const (
+	// DefaultClientBuffer is the number of unsent bytes after which a slow
+	// client is dropped, unless Config.ClientBuffer says otherwise.
+	DefaultClientBuffer = 256 << 10
+	// DefaultRememberedRooms is the number of rooms without members whose
+	// backlog is kept, unless Config.RememberedRooms says otherwise.
+	DefaultRememberedRooms = 1024
+	// MaxBody is the longest message accepted, in bytes.
+	MaxBody = 1 << 20
+	// MaxRoomName is the longest room name accepted, in bytes.
+	MaxRoomName = 256
+	// MaxWorkers is the largest Config.Workers.
+	MaxWorkers = 64
+	// DefaultRoom is the room of a subscription that names none.
+	DefaultRoom = "lobby"
+)
+
+// Config says what a server does. The zero value is a plain server on a free
+// port of 127.0.0.1. It travels to the workers of a cluster as JSON.
+type Config struct {
+	// Addr is the TCP address to listen on, host:port; port 0 takes a free
+	// one. Empty means 127.0.0.1:0.
+	Addr string
+
+	// StatusInterval is the time between status lines written to Status.
+	// Nothing is written when it is 0 or Status is nil.
+	StatusInterval time.Duration
+	Status         io.Writer `json:"-"`
+
+	// Log takes what an operator should see: dropped clients at debug level,
+	// dead workers at error level. Nil discards it.
+	Log *slog.Logger `json:"-"`
+
+	Heartbeat time.Duration // time between comments to every client; 0 is off
+	Retry     time.Duration // sent as retry: at the start of a stream; 0 is off
+	IDs       bool          // events carry ids: 1, 2, 3, … over the whole server
+
+	// Replay is the number of messages a room remembers for clients that come
+	// back with Last-Event-ID (or ?lastEventId=). Above 0 it implies IDs. A
+	// room's backlog is also bounded to 4 MiB.
+	Replay int
+	// RememberedRooms bounds the rooms without members whose backlog is kept;
+	// the one empty for longest goes first. 0 means DefaultRememberedRooms.
+	RememberedRooms int
+
+	// Greeting sends `event: open` with a small JSON object as soon as a
+	// client has subscribed, in the same write as the response head.
+	Greeting bool
+
+	Auth          *Auth  // who may use anything but /healthz; nil is everyone
+	CORSOrigin    string // Access-Control-Allow-Origin: "*" or one origin; empty is off
+	SessionCookie string // name of a cookie set, when absent, on subscribing; empty is off
+
+	// ListenBacklog is the length of the kernel's queue of connections not yet
+	// accepted; 0 leaves Go's choice, the system's maximum. Unix only.
+	ListenBacklog int
+	MaxClients    int // subscriptions held at once, over all workers; more get 503; 0 is no limit
+	ClientBuffer  int // unsent bytes held for a slow client before it is dropped; 0 means DefaultClientBuffer
+
+	CertFile, KeyFile string // PEM files; both set serves TLS, with HTTP/2
+
+	Pprof bool // serves /debug/pprof
+
+	// Workers above 1 runs that many worker processes. Unix only.
+	Workers int
+	// WorkerCommand is the argv of a process that calls RunWorker; needed when
+	// Workers is above 1.
+	WorkerCommand []string `json:"-"`
+	// WorkerOutput takes what workers write to stdout and stderr; nil discards it.
+	WorkerOutput io.Writer `json:"-"`
+
+	// Faults is what the server does wrong, see Fault. Each entry counts on
+	// its own; in a cluster each worker does.
+	Faults []Fault
+}
+
+// Auth is what a client must present. Exactly one of Bearer and User is set.
+type Auth struct {
+	Bearer         string // token of an Authorization: Bearer header (RFC 6750)
+	User, Password string // credentials of an Authorization: Basic header (RFC 7617)
+}
+
+// ParseAuth reads "bearer:TOKEN" or "basic:USER:PASSWORD".
+func ParseAuth(text string) (*Auth, error) {
+	kind, rest, _ := strings.Cut(text, ":")
+	switch kind {
+	case "bearer":
+		if rest != "" {
+			return &Auth{Bearer: rest}, nil
+		}
+	case "basic":
+		if user, password, ok := strings.Cut(rest, ":"); ok && user != "" {
+			return &Auth{User: user, Password: password}, nil
+		}
+	}
+	// The text holds a secret, so the error does not repeat it.
+	return nil, errors.New("auth is neither bearer:TOKEN nor basic:USER:PASSWORD")
+}
+
+// allows compares in constant time.
+func (a *Auth) allows(r *http.Request) bool {
+	if a.Bearer != "" {
+		scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+		return ok && strings.EqualFold(scheme, "Bearer") && sameSecret(token, a.Bearer)
+	}
+	user, password, ok := r.BasicAuth()
+	userOK, passwordOK := sameSecret(user, a.User), sameSecret(password, a.Password)
+	return ok && userOK && passwordOK
+}
+
+func sameSecret(got, want string) bool {
+	g, w := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(g[:], w[:]) == 1
+}
+
+// challenge is the WWW-Authenticate value of a 401 (RFC 9110 section 11.6.1).
+func (a *Auth) challenge() string {
+	if a.Bearer != "" {
+		return `Bearer realm="sseload"`
+	}
+	return `Basic realm="sseload", charset="UTF-8"`
+}
+
+// prepared fills in defaults and refuses what cannot work.
+func (c Config) prepared() (Config, error) {
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{
+		{"status interval", int64(c.StatusInterval)}, {"heartbeat", int64(c.Heartbeat)},
+		{"retry", int64(c.Retry)}, {"replay", int64(c.Replay)},
+		{"remembered rooms", int64(c.RememberedRooms)}, {"listen backlog", int64(c.ListenBacklog)},
+		{"max clients", int64(c.MaxClients)}, {"client buffer", int64(c.ClientBuffer)},
+		{"workers", int64(c.Workers)},
+	} {
+		if n.value < 0 {
+			return c, fmt.Errorf("%s must not be negative", n.name)
+		}
+	}
+	if c.Addr == "" {
+		c.Addr = "127.0.0.1:0"
+	}
+	if c.RememberedRooms == 0 {
+		c.RememberedRooms = DefaultRememberedRooms
+	}
+	if c.ClientBuffer == 0 {
+		c.ClientBuffer = DefaultClientBuffer
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.IDs = c.IDs || c.Replay > 0
+	if c.Auth != nil && (c.Auth.Bearer == "") == (c.Auth.User == "") {
+		return c, errors.New("auth needs a bearer token or a user, one of them")
+	}
+	if c.CORSOrigin != "" && c.CORSOrigin != "*" {
+		u, err := url.Parse(c.CORSOrigin)
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != c.CORSOrigin {
+			return c, fmt.Errorf("cors origin %q is neither * nor scheme://host[:port]", c.CORSOrigin)
+		}
+	}
+	if c.SessionCookie != "" {
+		if err := (&http.Cookie{Name: c.SessionCookie, Value: "x"}).Valid(); err != nil {
+			return c, fmt.Errorf("session cookie %q: %w", c.SessionCookie, err)
+		}
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return c, errors.New("tls needs both a certificate file and a key file")
+	}
+	if c.ListenBacklog > 0 && !canSetBacklog {
+		return c, fmt.Errorf("a listen backlog cannot be set on %s", runtime.GOOS)
+	}
+	if c.Workers > 1 {
+		switch {
+		case !canRunWorkers:
+			return c, fmt.Errorf("workers share a listening socket, which %s does not offer", runtime.GOOS)
+		case c.Workers > MaxWorkers:
+			return c, fmt.Errorf("%d workers are more than the %d supported", c.Workers, MaxWorkers)
+		case len(c.WorkerCommand) == 0:
+			return c, errors.New("workers need a worker command")
+		}
+	}
+	for i, f := range c.Faults {
+		if err := f.check(); err != nil {
+			return c, fmt.Errorf("fault %d (%s): %w", i+1, f.Kind, err)
+		}
+	}
+	return c, nil
+}

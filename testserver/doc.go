@@ -1,0 +1,38 @@
+// Package testserver is the reference server of sseload: a small, lean
+// EventSource server with rooms, made to be loaded, profiled and, on demand,
+// to misbehave by an exact amount.
+//
+// # Model
+//
+// A client subscribes to a room with GET /events?room=R and becomes a member
+// of it. A message posted to /rooms/R/messages is encoded once and written to
+// every member. One such write for one member is a copy. Members of a room see
+// its messages in one order, and ids grow with that order.
+//
+// The server must not be what is measured, so a subscription costs little: the
+// connection is taken over from net/http, its buffers are let go, and what
+// stays is one goroutine that waits for the client to leave. A copy is one
+// non-blocking write from the goroutine that handles the post; nothing is
+// queued and nobody is woken. Only when the kernel does not take everything
+// does the rest go to a bounded buffer of that client, which a goroutine
+// drains; when the bound is passed the client is dropped and counted. TLS,
+// HTTP/2 and systems without raw writes always use that buffer.
+//
+// # Cluster
+//
+// With Config.Workers above one, the server is a parent process (the hub) that
+// holds the listening socket and starts workers, which accept on it and join
+// one bus of pipes; see docs/decisions/0003-worker-bus.md.
+//
+// # Faults
+//
+// Config.Faults makes the server drop, duplicate, reorder, misroute, delay,
+// close or refuse, by counting and never by chance, and counts what it did, so
+// that a calibration test can demand the exact number from a load tool.
+//
+// # Caveats
+//
+// The encoder is this package's own and shares nothing with pkg/sse, so that a
+// mistake in one is seen by the other. Byte slices handed to exported
+// functions are only read during the call.
+package testserver

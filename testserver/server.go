@@ -1,0 +1,362 @@
+package testserver
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// stopGrace is how long a graceful stop waits for slow clients and requests.
+const stopGrace = 2 * time.Second
+
+// Server is a reference server. Make one with New, then call Serve; Listen
+// first if the address is needed before.
+type Server struct {
+	cfg     Config
+	cert    *tls.Certificate // nil without TLS
+	opening []byte           // stream text every subscription begins with
+	jsonCT  []string         // shared header value
+	cors    []headerLine
+	inject  *injector // nil without faults
+	bus     bus       // nil unless this is a worker
+	started time.Time
+
+	writers sync.Pool // *rawWriter
+	buffers sync.Pool // *buffer
+
+	mu       sync.RWMutex
+	rooms    map[string]*room
+	idle     *list.List  // of *room, empty for longest first
+	stopping atomic.Bool // written under mu
+
+	ids        atomic.Uint64
+	joined     atomic.Uint64
+	clients    atomic.Int64
+	messages   atomic.Uint64
+	deliveries atomic.Uint64
+	dropped    atomic.Uint64
+	refused    atomic.Uint64
+
+	wg sync.WaitGroup // watchers and drainers
+
+	life     sync.Mutex // guards the fields below
+	listener net.Listener
+	hub      *hub // non-nil while a cluster runs
+	serving  bool
+	closed   bool
+	quit     chan struct{} // closed by Close
+	served   chan struct{} // closed when Serve returns
+}
+
+// bus connects a worker to the other workers of a cluster.
+type bus interface {
+	// publish delivers to the members on every worker.
+	publish(ctx context.Context, room, typ string, body []byte) (receipt, error)
+	// stats asks for the whole cluster.
+	stats(ctx context.Context) (Stats, error)
+	// admit asks for a place among Config.MaxClients; release gives it back.
+	admit(ctx context.Context) (bool, error)
+	release()
+	// catchUp returns when every message published before the call has been
+	// delivered here.
+	catchUp(ctx context.Context) error
+}
+
+// New checks a configuration, reads its certificate, and starts nothing.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.prepared()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:     cfg,
+		inject:  newInjector(cfg.Faults),
+		cors:    corsHeaders(cfg.CORSOrigin),
+		jsonCT:  []string{"application/json"},
+		started: time.Now(),
+		rooms:   make(map[string]*room),
+		idle:    list.New(),
+		quit:    make(chan struct{}),
+		served:  make(chan struct{}),
+	}
+	s.writers.New = func() any { return newRawWriter() }
+	s.buffers.New = func() any { return &buffer{b: make([]byte, 0, 1<<10)} }
+	if cfg.Retry > 0 {
+		s.opening = AppendRetry(nil, cfg.Retry)
+	}
+	if cfg.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %s with key %s: %w", cfg.CertFile, cfg.KeyFile, err)
+		}
+		s.cert = &cert
+	}
+	return s, nil
+}
+
+// Listen binds the address; connections queue up in the kernel until Serve
+// accepts them. The error names the address and wraps the system's, such as
+// syscall.EADDRINUSE. A second call does nothing.
+func (s *Server) Listen() error {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	if s.listener != nil {
+		return nil
+	}
+	ln, err := net.Listen("tcp", s.cfg.Addr)
+	if err != nil {
+		// net names the operation and the address again.
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			err = op.Err
+		}
+		return fmt.Errorf("listen on %s: %w", s.cfg.Addr, err)
+	}
+	if s.cfg.ListenBacklog > 0 {
+		if err := setBacklog(ln.(*net.TCPListener), s.cfg.ListenBacklog); err != nil {
+			ln.Close()
+			return err
+		}
+	}
+	s.listener = ln
+	return nil
+}
+
+// Addr is the bound address, nil before Listen.
+func (s *Server) Addr() net.Addr {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Addr()
+}
+
+// URL is the bound address as http://host:port (or https), empty before Listen.
+func (s *Server) URL() string {
+	addr := s.Addr()
+	switch {
+	case addr == nil:
+		return ""
+	case s.cert != nil:
+		return "https://" + addr.String()
+	}
+	return "http://" + addr.String()
+}
+
+// Serve listens, if Listen was not called, and serves until ctx ends or Close
+// is called. At the end of ctx every stream gets its proper end and slow
+// clients two seconds to read it; Serve then returns nil. It can be called once.
+func (s *Server) Serve(ctx context.Context) error {
+	if err := s.Listen(); err != nil {
+		return err
+	}
+	s.life.Lock()
+	if s.serving || s.closed {
+		s.life.Unlock()
+		return net.ErrClosed
+	}
+	s.serving = true
+	s.life.Unlock()
+	defer close(s.served)
+	defer s.listener.Close()
+
+	if s.cfg.Workers > 1 {
+		return s.serveCluster(ctx)
+	}
+	return s.serveAlone(ctx)
+}
+
+// serveAlone serves from this process, be it the only one or a worker.
+func (s *Server) serveAlone(ctx context.Context) error {
+	web := &http.Server{
+		Handler:           http.HandlerFunc(s.route),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       5 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var chores sync.WaitGroup
+	s.startChores(running, &chores)
+	s.startStatus(running, &chores)
+
+	failed := make(chan error, 1)
+	go func() {
+		if s.cert == nil {
+			failed <- web.Serve(s.listener)
+			return
+		}
+		web.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*s.cert}, MinVersion: tls.VersionTLS12}
+		failed <- web.ServeTLS(s.listener, "", "")
+	}()
+
+	grace := stopGrace
+	var err error
+	select {
+	case <-ctx.Done():
+	case <-s.quit:
+		grace = 0
+	case err = <-failed:
+		err = fmt.Errorf("serve on %s: %w", s.listener.Addr(), err)
+		failed <- http.ErrServerClosed
+		grace = 0
+	}
+	s.mu.Lock()
+	s.stopping.Store(true)
+	s.mu.Unlock()
+	stop()
+	chores.Wait()
+	s.stopClients(ctx, web, grace)
+	if late := <-failed; err == nil && !errors.Is(late, http.ErrServerClosed) {
+		err = fmt.Errorf("serve on %s: %w", s.listener.Addr(), late)
+	}
+	return err
+}
+
+// startChores starts what runs beside the requests.
+func (s *Server) startChores(ctx context.Context, chores *sync.WaitGroup) {
+	if s.cfg.Heartbeat > 0 {
+		chores.Go(func() { s.runHeartbeat(ctx) })
+	}
+	if s.inject != nil {
+		chores.Go(func() { s.runDelays(ctx) })
+	}
+}
+
+func (s *Server) startStatus(ctx context.Context, chores *sync.WaitGroup) {
+	if s.cfg.StatusInterval > 0 && s.cfg.Status != nil {
+		chores.Go(func() { s.runStatus(ctx) })
+	}
+}
+
+// stopClients ends every stream and every request, and returns when nothing of
+// the server runs any more.
+func (s *Server) stopClients(ctx context.Context, web *http.Server, grace time.Duration) {
+	// The caller's context has ended; what is left to do has its own bound.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	if grace > 0 {
+		w := newRawWriter()
+		s.everyRoom(func(r *room) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for _, c := range r.members {
+				s.endHeld(c, w)
+				s.end(c, w, c.tail(), deadline)
+			}
+		})
+	}
+	gone := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(gone)
+	}()
+	// Past the deadline what is left is cut off below.
+	_ = web.Shutdown(ctx)
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		s.everyRoom(func(r *room) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for _, c := range r.members {
+				c.abort()
+			}
+		})
+	}
+	web.Close()
+	<-gone
+}
+
+// endHeld lets go of a copy that a fault holds back, so that a run that ends
+// has lost nothing but what was dropped. The room's lock is held.
+func (s *Server) endHeld(c *client, w *rawWriter) {
+	if c.faults == nil || c.faults.held == nil {
+		return
+	}
+	if s.send(c, w, c.faults.held) {
+		s.deliveries.Add(1)
+	}
+	c.faults.held = nil
+	s.inject.held.Add(-1)
+}
+
+func (s *Server) runHeartbeat(ctx context.Context) {
+	beat, _ := closeFrame(append(startFrame(nil), ": still here\n\n"...))
+	tick := time.NewTicker(s.cfg.Heartbeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.broadcast(beat)
+		}
+	}
+}
+
+// Close stops at once, without telling the clients, and waits for Serve to
+// return. Unlike the end of Serve's context it cuts streams off.
+func (s *Server) Close() error {
+	s.life.Lock()
+	if s.closed {
+		s.life.Unlock()
+		return nil
+	}
+	s.closed = true
+	close(s.quit)
+	serving, ln := s.serving, s.listener
+	s.life.Unlock()
+	if serving {
+		<-s.served
+		return nil
+	}
+	if ln != nil {
+		return ln.Close()
+	}
+	return nil
+}
+
+// admit takes a place among Config.MaxClients.
+func (s *Server) admit(ctx context.Context) (bool, error) {
+	if s.cfg.MaxClients > 0 && s.bus != nil {
+		ok, err := s.bus.admit(ctx)
+		if ok {
+			s.clients.Add(1)
+		}
+		return ok, err
+	}
+	if n := s.clients.Add(1); s.cfg.MaxClients > 0 && n > int64(s.cfg.MaxClients) {
+		s.clients.Add(-1)
+		return false, nil
+	}
+	return true, nil
+}
+
+func (s *Server) release() {
+	s.clients.Add(-1)
+	if s.cfg.MaxClients > 0 && s.bus != nil {
+		s.bus.release()
+	}
+}
+
+// publish delivers a message everywhere.
+func (s *Server) publish(ctx context.Context, room, typ string, body []byte) (receipt, error) {
+	if s.bus != nil {
+		return s.bus.publish(ctx, room, typ, body)
+	}
+	return s.apply(room, typ, body, 0), nil
+}
