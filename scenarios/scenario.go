@@ -37,11 +37,10 @@ type Server interface {
 
 // Site is a server to run against.
 type Site struct {
-	Target  *target.Target // resolved
-	Kind    string         // as in [result.Target]
-	PID     int            // of the process to observe; 0 when it is not known
-	Workers int            // processes that serve; 0 when it is not known
-	Stop    func()         // ends what Start started
+	Target *target.Target // resolved
+	Kind   string         // as in [result.Target]
+	PID    int            // of the process to observe; 0 when it is not known
+	Stop   func()         // ends what Start started
 }
 
 // Progress is where a run stands.

@@ -143,7 +143,7 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 		stop()
 		return nil, err
 	}
-	return &scenarios.Site{Target: t, Kind: "reference", PID: cmd.Process.Pid, Workers: b.workers, Stop: stop}, nil
+	return &scenarios.Site{Target: t, Kind: "reference", PID: cmd.Process.Pid, Stop: stop}, nil
 }
 
 // target is the child's, asked for as the user's request flags say.
