@@ -15,6 +15,7 @@ import (
 	"github.com/sseload/sseload/pkg/metric"
 	"github.com/sseload/sseload/pkg/observe"
 	"github.com/sseload/sseload/pkg/result"
+	"github.com/sseload/sseload/pkg/target"
 )
 
 // The phases of runs.
@@ -95,7 +96,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 			Clients: s.ask.Clients, TimeoutNS: int64(s.ask.Timeout),
 			ConnectRate: s.ask.Ramp.Rate, ConnectConcurrency: s.ask.Ramp.Concurrency,
 		},
-		Target:  result.Target{URL: s.site.Target.Subscribe.String(), Kind: s.site.Kind},
+		Target:  result.Target{URL: target.Redacted(s.site.Target.Subscribe.String()), Kind: s.site.Kind},
 		Phases:  []result.Phase{},
 		Samples: []result.Sample{},
 		Notes:   []string{},
@@ -104,7 +105,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 		s.run.Params.EventType = &s.ask.EventType
 	}
 	if s.site.Target.Send != nil {
-		u := s.site.Target.Send.String()
+		u := target.Redacted(s.site.Target.Send.String())
 		s.run.Target.SendURL = &u
 	}
 	return nil
@@ -204,7 +205,7 @@ func examples(texts map[string]string) []result.FailureExample {
 }
 
 // recordCost enters what the observers saw.
-func (s *session) recordCost(seen observe.Report, mainPhase string, t *load.Totals) {
+func (s *session) recordCost(seen observe.Report, mainPhase string, totals *load.Totals) {
 	run := s.run
 	for _, p := range seen.Phases {
 		run.Phases = append(run.Phases, result.Phase(p))
@@ -214,10 +215,10 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, t *load.Tota
 	}
 	run.Machine = result.Machine(seen.Machine)
 	run.Generator = result.Generator{PID: seen.Generator.PID, RSSBytes: seen.Generator.RSSBytes, OpenFiles: seen.Generator.OpenFiles}
-	if target := seen.Target; target != nil {
+	if t := seen.Target; t != nil {
 		run.TargetProcess = result.TargetProcess{
-			Observed: true, PID: &target.PID, Name: target.Name, Processes: &target.Processes,
-			RSSBytes: target.RSSBytes, OpenFiles: target.OpenFiles,
+			Observed: true, PID: &t.PID, Name: t.Name, Processes: &t.Processes,
+			RSSBytes: t.RSSBytes, OpenFiles: t.OpenFiles,
 		}
 	}
 	if phase, ok := seen.Phase(mainPhase); ok {
@@ -231,8 +232,8 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, t *load.Tota
 	if n := run.Machine.ListenOverflows; n != nil && *n > 0 {
 		run.Notes = append(run.Notes, fmt.Sprintf("%d connection requests found a full listen queue and were sent again: see sseload doctor", *n))
 	}
-	if t.Connect.Attempted < s.ask.Clients && !run.Interrupted {
-		run.Notes = append(run.Notes, fmt.Sprintf("%d of %d clients were not tried any more", s.ask.Clients-t.Connect.Attempted, s.ask.Clients))
+	if totals.Connect.Attempted < s.ask.Clients && !run.Interrupted {
+		run.Notes = append(run.Notes, fmt.Sprintf("%d of %d clients were not tried any more", s.ask.Clients-totals.Connect.Attempted, s.ask.Clients))
 	}
 }
 

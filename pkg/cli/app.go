@@ -99,7 +99,11 @@ func (a *App) note(format string, args ...any) {
 
 // tell writes a line to stderr. When that fails there is nobody left to tell.
 func (a *App) tell(format string, args ...any) {
-	_, _ = fmt.Fprintf(a.Stderr, "sseload: "+format+"\n", args...)
+	clearLine := ""
+	if _, ok := terminalWidth(a.Stderr); ok {
+		clearLine = "\r\x1b[K" // progress may stand there
+	}
+	_, _ = fmt.Fprintf(a.Stderr, clearLine+"sseload: "+format+"\n", args...)
 }
 
 // terminalWidth is the width of w when it is a terminal.
@@ -175,5 +179,27 @@ Without a URL it brings its own server.`,
 		a.connectCommand(), a.roomsCommand(), a.tailCommand(), a.serveCommand(),
 		a.doctorCommand(), a.reportCommand(), a.versionCommand(),
 	)
+	completeCobrasOwn(root)
 	return root
+}
+
+// completeCobrasOwn has the commands that cobra brings refuse what they do not
+// know. Left alone they print help and succeed.
+func completeCobrasOwn(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return noArguments(found, rest)
+				}
+				return nil
+			}
+		case "completion":
+			c.Args = noArguments
+			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 }

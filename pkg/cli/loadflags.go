@@ -8,12 +8,12 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/sseload/sseload/pkg/load"
+	"github.com/sseload/sseload/pkg/observe"
 	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/pkg/sse"
 	"github.com/sseload/sseload/pkg/stream"
@@ -148,10 +148,18 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send sendFlags)
 		if send.given() {
 			return nil, nil, usagef("name the URL to subscribe to as well", "--send-url needs a URL to subscribe to")
 		}
-		return &bundled{app: a, greeting: greeting, workers: int(f.workers), request: f.request}, nil, nil
+		b := &bundled{app: a, greeting: greeting, workers: int(f.workers), request: f.request}
+		// The URL is not known yet; what the user asked for is.
+		_, err := b.target("http://127.0.0.1")
+		return b, nil, err
 	}
 	if f.workers > 1 {
 		return nil, nil, usagef("leave the URL out, or --workers", "--workers is for the bundled server, but a URL is given")
+	}
+	if f.targetPID != 0 {
+		if _, err := observe.NewTree(f.targetPID); err != nil {
+			return nil, nil, &hinted{fmt.Errorf("--target-pid: %w", err), "leave it out: the process that listens on the target's port is found by itself"}
+		}
 	}
 	spec, err := f.request.spec(args[0])
 	if err != nil {
@@ -191,50 +199,6 @@ func (f *sendFlags) add(flags *pflag.FlagSet) {
 }
 
 func (f *sendFlags) given() bool { return f.url != "" }
-
-// redacted is the command line without its secrets, for records.
-func redacted(args []string) []string {
-	secret := []string{"--bearer", "--user", "--cookie"}
-	out := append([]string{"sseload"}, args...)
-	for i := 1; i < len(out); i++ {
-		name, value, joined := strings.Cut(out[i], "=")
-		switch {
-		case slices.Contains(secret, name) && joined && value != "":
-			out[i] = name + "=***"
-		case slices.Contains(secret, name) && !joined && i+1 < len(out):
-			out[i+1] = "***"
-		case isSecretHeader(out[i]):
-			name, _, _ := strings.Cut(out[i], ":")
-			out[i] = name + ": ***"
-		}
-		out[i] = withoutUserinfo(out[i])
-	}
-	return out
-}
-
-// isSecretHeader recognises the value, or the whole, of a header flag that holds
-// a credential.
-func isSecretHeader(arg string) bool {
-	for _, prefix := range []string{"-H=", "-H", "--header=", "--send-header="} {
-		arg = strings.TrimPrefix(arg, prefix)
-	}
-	name, _, ok := strings.Cut(strings.ToLower(strings.TrimSpace(arg)), ":")
-	return ok && slices.Contains([]string{"authorization", "cookie", "proxy-authorization", "x-api-key"}, strings.TrimSpace(name))
-}
-
-// withoutUserinfo takes NAME:PASSWORD@ out of a URL.
-func withoutUserinfo(arg string) string {
-	scheme, rest, ok := strings.Cut(arg, "://")
-	if !ok {
-		return arg
-	}
-	authority, _, _ := strings.Cut(rest, "/")
-	at := strings.LastIndexByte(authority, '@')
-	if at < 0 {
-		return arg
-	}
-	return scheme + "://***@" + rest[at+1:]
-}
 
 // execute makes the runs and renders them. sends tells how many connections the
 // sends take, given whether the target is local; all makes the scenarios, given

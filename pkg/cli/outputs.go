@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -42,6 +43,9 @@ func openOutputs(a *App, specs []string) (outputs, error) {
 		}
 		if path == "-" {
 			path = ""
+		}
+		if path != "" && slices.ContainsFunc(all, func(o *output) bool { return o.path == path }) {
+			return nil, usagef("give each format a file of its own", "--output: %s is named twice", path)
 		}
 		all = append(all, &output{format: format, path: path, w: a.Stdout})
 	}

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/netip"
 
 	"github.com/sseload/sseload/pkg/observe"
 	"github.com/sseload/sseload/pkg/target"
@@ -37,6 +39,9 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 	} else {
 		plan.BundledServer, plan.LoopbackTarget, plan.LocalTarget = true, true, true
 	}
+	if err := f.sources.check(); err != nil {
+		return place{}, err
+	}
 	sends := sendsTo(plan.LocalTarget)
 	plan.SendConnections = sends
 	limits := observe.ReadLimits()
@@ -57,4 +62,18 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 		p.sources = observe.LoopbackSources(n)
 	}
 	return p, nil
+}
+
+// check finds out whether connections can be made from each address.
+func (v addresses) check() error {
+	for _, addr := range v {
+		ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
+		if err != nil {
+			return &hinted{fmt.Errorf("--source: %s is not an address of this machine", addr), "ip addr shows those that are; all of 127.0.0.0/8 is on Linux"}
+		}
+		if err := ln.Close(); err != nil {
+			return fmt.Errorf("--source: %w", err)
+		}
+	}
+	return nil
 }

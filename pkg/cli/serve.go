@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -97,6 +98,9 @@ func (o *serveOptions) run(parent context.Context, a *App) error {
 
 func (o *serveOptions) prepare(a *App) (*testserver.Server, error) {
 	cfg := o.server
+	if err := checkAddr(cfg.Addr); err != nil {
+		return nil, err
+	}
 	cfg.Status, cfg.Log, cfg.WorkerOutput = a.Stdout, a.log(), a.Stderr
 	cfg.Workers, cfg.ClientBuffer = int(o.workers), int(o.clientBuffer)
 	if o.auth != "" {
@@ -117,6 +121,18 @@ func (o *serveOptions) prepare(a *App) (*testserver.Server, error) {
 		return nil, usagef("see sseload serve --help", "%w", err)
 	}
 	return server, nil
+}
+
+// checkAddr finds what is wrong with an address to listen on by itself.
+func checkAddr(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return usagef("write for example 127.0.0.1:8123, or port 0 for a free one", "--addr=%s: not HOST:PORT", addr)
+	}
+	return nil
 }
 
 // until is the context that the server runs in: until Ctrl-C, or, managed, until

@@ -138,7 +138,10 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 		}
 		return nil, fmt.Errorf("bundled server: %w", err)
 	}
-	t, err := b.target(ctx, url)
+	t, err := b.target(url)
+	if err == nil {
+		err = t.Resolve(ctx, resolveTimeout)
+	}
 	if err != nil {
 		stop()
 		return nil, err
@@ -147,7 +150,7 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 }
 
 // target is the child's, asked for as the user's request flags say.
-func (b *bundled) target(ctx context.Context, url string) (*target.Target, error) {
+func (b *bundled) target(url string) (*target.Target, error) {
 	spec, err := b.request.spec(url)
 	if err != nil {
 		return nil, err
@@ -156,7 +159,7 @@ func (b *bundled) target(ctx context.Context, url string) (*target.Target, error
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
-	return t, t.Resolve(ctx, resolveTimeout)
+	return t, nil
 }
 
 // withoutSettings takes this program's settings out of an environment: the child

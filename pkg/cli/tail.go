@@ -149,6 +149,7 @@ type tail struct {
 	timer  *time.Timer
 	retry  *time.Duration // set by the server and not printed yet
 	events int
+	opened bool // at least once
 	ended  bool
 }
 
@@ -179,6 +180,7 @@ func (t *tail) Vars(int) target.Vars { return target.Vars{} }
 
 // Opened implements [stream.Handler].
 func (t *tail) Opened(int, stream.Timing) {
+	t.opened = true
 	t.again.Opened()
 	if t.app.verbose {
 		t.app.note("connected")
@@ -219,6 +221,11 @@ func (t *tail) Retry(_ int, d time.Duration) {
 // Closed implements [stream.Handler].
 func (t *tail) Closed(_ int, f *stream.Failure) {
 	if t.ended {
+		return
+	}
+	if t.opened && t.o.reconnect && f.Status == 204 {
+		t.app.note("the server answered 204: it wants no reconnection")
+		t.end(nil)
 		return
 	}
 	delay, again := t.again.After(f)

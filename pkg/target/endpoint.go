@@ -98,7 +98,7 @@ func (e *Endpoint) addHeader(line string, keys []Key, private bool) error {
 	name, value, ok := strings.Cut(line, ":")
 	value = strings.TrimSpace(value)
 	if !ok || !isToken(name) || strings.ContainsAny(value, "\r\n\x00") {
-		return specErrorf("write it as 'Name: value'", "header %q is not valid", line)
+		return specErrorf("write it as 'Name: value', on one line", "header %q is not valid", name) // the value may be a secret
 	}
 	switch http.CanonicalHeaderKey(name) {
 	case "Host":

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -290,7 +291,7 @@ func parseURL(raw, what string) (location, error) {
 	const form = "write it as http://HOST:PORT/PATH"
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
-		return location{}, specErrorf(form, "%s %q has no scheme", what, raw)
+		return location{}, specErrorf(form, "%s %q has no scheme", what, Redacted(raw))
 	}
 	scheme = strings.ToLower(scheme)
 	if scheme != "http" && scheme != "https" {
@@ -302,14 +303,22 @@ func parseURL(raw, what string) (location, error) {
 		end = len(rest)
 	}
 	u, err := url.Parse(scheme + "://" + rest[:end])
-	if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, "{}") {
-		return location{}, specErrorf(form, "%s %q has no valid host", what, raw)
+	if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, "{}") || !validPort(u.Port()) {
+		return location{}, specErrorf(form, "%s %q has no valid host and port", what, Redacted(raw))
 	}
 	l := location{scheme: scheme, authority: u.Host, user: u.User, path: escape(rest[end:]), bare: end == len(rest) || rest[end:] == "/"}
 	if !strings.HasPrefix(l.path, "/") {
 		l.path = "/" + l.path
 	}
 	return l, nil
+}
+
+func validPort(port string) bool {
+	if port == "" {
+		return true
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
 }
 
 // escape percent-encodes what may not stand in a request target, RFC 9112

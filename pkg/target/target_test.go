@@ -228,6 +228,7 @@ func TestMistakes(t *testing.T) {
 		{Spec{URL: "http:///x"}, "host"},
 		{Spec{URL: "http://{room}.test/"}, "host"},
 		{Spec{URL: "http://h:port/"}, "host"},
+		{Spec{URL: "http://h:99999/"}, "port"},
 		{Spec{URL: "http://h/{nope}"}, "{nope}"},
 		{Spec{URL: "http://h/{payload}"}, "{payload}"},
 		{Spec{URL: "http://h/x", Headers: []string{"no colon"}}, "header"},
@@ -251,6 +252,18 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+func TestMistakesKeepSecrets(t *testing.T) {
+	for _, spec := range []Spec{
+		{URL: "http://h/x", Bearer: "T0KEN\nx"},
+		{URL: "http://h/x", Headers: []string{"X-Key: T0KEN\nx"}},
+		{URL: "http://me:T0KEN@h:99999/x"},
+	} {
+		if _, err := New(spec); err == nil || strings.Contains(err.Error(), "T0KEN") {
+			t.Errorf("error %v, want one without the secret", err)
+		}
+	}
+}
+
 func TestURLsAreEscaped(t *testing.T) {
 	tg, err := New(Spec{URL: "http://h/räume/{room}/a b?q=\"x\"", Literal: true})
 	if err != nil {
@@ -258,6 +271,21 @@ func TestURLsAreEscaped(t *testing.T) {
 	}
 	if _, r := request(t, tg.Subscribe, Vars{Room: 1}, ""); r.RequestURI != "/r%C3%A4ume/1/a%20b?q=%22x%22" {
 		t.Errorf("request target %s", r.RequestURI)
+	}
+}
+
+func TestRedacted(t *testing.T) {
+	for raw, want := range map[string]string{
+		"http://h/events/{room}":                        "http://h/events/{room}",
+		"http://user:pa@ss@h:80/x":                      "http://***@h:80/x",
+		"http://h?x=a@b":                                "http://h?x=a@b",
+		"http://h/x?room={room}&access_token=T0&a=1":    "http://h/x?room={room}&access_token=***&a=1",
+		"https://u:p@h/x?Authorization=Bearer&api_key=": "https://***@h/x?Authorization=***&api_key=",
+		"no url at all @ x?token=1":                     "no url at all @ x?token=1",
+	} {
+		if got := Redacted(raw); got != want {
+			t.Errorf("Redacted(%q) is %q, want %q", raw, got, want)
+		}
 	}
 }
 
