@@ -123,3 +123,22 @@ func TestSeriesStopsAtTheFirstError(t *testing.T) {
 		t.Errorf("after an interruption: %d runs, %v", len(runs), err)
 	}
 }
+
+// TestShortStreamsAreConnectedAllTheSame: without a hold it does not matter that
+// every stream has ended by the time that all have opened.
+func TestShortStreamsAreConnectedAllTheSame(t *testing.T) {
+	env := newOdd(t, deliverOnly, func(int) bool { return false })
+	run, err := Connect{Load: asked(20, stream.Auto)}.Run(context.Background(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, run)
+	if c := run.Connect; c.Opened != 20 || c.Dropped != 20 || c.Drops["ended"] != 20 {
+		t.Errorf("%d opened, %d dropped: %v", c.Opened, c.Dropped, c.Drops)
+	}
+	held, err := Connect{Load: asked(20, stream.Auto), Hold: time.Minute}.Run(context.Background(), env)
+	if !errors.Is(err, load.ErrGone) {
+		t.Errorf("error %v with a hold, want %v", err, load.ErrGone)
+	}
+	check(t, held)
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/sseload/sseload/pkg/load"
 	"github.com/sseload/sseload/pkg/metric"
 	"github.com/sseload/sseload/pkg/result"
+	"github.com/sseload/sseload/pkg/stream"
 )
 
 // Rooms asks how long a message takes to reach everyone in its room.
@@ -26,8 +27,9 @@ type Rooms struct {
 // go on, so that what is under way is counted and not lost.
 const drainAfterInterrupt = 2 * time.Second
 
-// errNotSent says that the target takes no messages.
-var errNotSent = errors.New("no message could be sent")
+// ErrNotSent says that the target takes no messages. It comes with the first
+// [*stream.Failure] of a send, if there was one.
+var ErrNotSent = errors.New("no message could be sent")
 
 // Name implements [Scenario].
 func (r Rooms) Name() string { return "rooms" }
@@ -61,12 +63,12 @@ type sending struct {
 }
 
 func (r Rooms) params(p *result.Params) {
-	senders := 1
+	senders, size := 1, min(r.RoomSize, r.Clients)
 	if r.Senders == load.AllInRoom {
-		senders = r.RoomSize
+		senders = size
 	}
 	kind := r.Payload.String()
-	p.RoomSize, p.SendersPerRoom, p.Payload = &r.RoomSize, &senders, &kind
+	p.RoomSize, p.SendersPerRoom, p.Payload = &size, &senders, &kind
 	p.IntervalNS = int64(r.Interval)
 	if r.Iterations > 0 {
 		p.Iterations = &r.Iterations
@@ -107,22 +109,30 @@ func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
 		if err != nil {
 			return err
 		}
-		if it.Refused {
+		if it.Silent {
 			// A server that ends may refuse sends before the streams are seen to end.
 			if err := s.people.Hold(ctx, settleQuiet); err != nil {
 				return err
 			}
-			return fmt.Errorf("%w: every send of iteration %d failed", errNotSent, sent.begun)
+			return silence(sent.begun, it.Failure)
 		}
 	}
 	return nil
+}
+
+// silence is the error of an iteration that came to nothing.
+func silence(iteration int, f *stream.Failure) error {
+	if f == nil {
+		return fmt.Errorf("%w: no send of iteration %d was answered", ErrNotSent, iteration)
+	}
+	return fmt.Errorf("%w: not one send of iteration %d succeeded: %w", ErrNotSent, iteration, f)
 }
 
 // record completes the run's record with what is known once all is over.
 func (r Rooms) record(s *session, sent *sending) error {
 	t, d := &s.totals.Sends, &s.totals.Delivery
 	out := &result.Delivery{
-		Sends:    result.Sends{Attempted: t.Attempted, Failed: t.Failed(), Failures: t.Failures, Examples: examples(t.Texts)},
+		Sends:    result.Sends{Attempted: t.Attempted, CalledOff: t.CalledOff, Failed: t.Failed(), Failures: t.Failures, Examples: examples(t.Texts)},
 		Expected: d.Expected, Received: d.Received, OtherEvents: d.Other,
 		Iterations: sent.begun, Incomplete: sent.incomplete, ElapsedNS: int64(sent.elapsed),
 		Clients: []result.ClientDetail{},

@@ -277,8 +277,8 @@ func TestSendsThatAllFailEndTheRun(t *testing.T) {
 	tg := targetWithSend(t, site.site.Target.URL, "/nowhere/{room}")
 	env.Server = there{Site{Target: tg, Kind: "url"}}
 	run, err := Rooms{Load: asked(12, stream.Auto), Iterations: 3}.Run(context.Background(), env)
-	if !errors.Is(err, errNotSent) {
-		t.Fatalf("error %v, want %v", err, errNotSent)
+	if !errors.Is(err, ErrNotSent) {
+		t.Fatalf("error %v, want %v", err, ErrNotSent)
 	}
 	check(t, run)
 	if s := run.Delivery.Sends; s.Failed != 2 || s.Failures["status 404"] != 2 || run.Delivery.Iterations != 1 || run.Aborted == nil {

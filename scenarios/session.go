@@ -49,6 +49,7 @@ type session struct {
 
 	baseGenerator, baseTarget *int64 // resident sets before the first client
 	crestTarget               *int64 // and with all of them connected
+	dialing                   int64  // when connecting began, on the run's clock
 	totals                    load.Totals
 }
 
@@ -83,7 +84,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 
 	cfg.Target, cfg.Engine = s.site.Target, kind
 	cfg.Clients, cfg.RoomSize = s.ask.Clients, s.ask.RoomSize
-	cfg.Timeout, cfg.Sources = s.ask.Timeout, s.ask.Sources
+	cfg.Ramp, cfg.Timeout, cfg.Sources = s.ask.Ramp, s.ask.Timeout, s.ask.Sources
 	cfg.SendConnections, cfg.MaxEventSize = s.ask.SendConnections, s.ask.MaxEventSize
 	cfg.EventType = s.ask.EventType
 	if s.people, err = load.New(cfg); err != nil {
@@ -139,7 +140,8 @@ func (s *session) connect(ctx context.Context) error {
 		s.hideShow = s.show(s.progress)
 	}
 	s.enter(phaseConnect)
-	err := s.people.Connect(ctx, s.ask.Ramp)
+	s.dialing = s.people.Clock().Now()
+	err := s.people.Connect(ctx)
 	_, s.crestTarget = s.watcher.RSS()
 	return err
 }
@@ -147,9 +149,12 @@ func (s *session) connect(ctx context.Context) error {
 // close ends the run and completes its record. why is the error that ended the
 // run before its time, or nil.
 func (s *session) close(ctx context.Context, why error, mainPhase string) (*result.Run, error) {
-	ended := s.people.Clock().Now()
+	total := time.Duration(s.people.Clock().Now() - s.dialing)
 	seen := s.watcher.Stop()
-	s.people.Settle(ctx, settleQuiet, settleMost)
+	s.people.Settle(context.WithoutCancel(ctx), settleQuiet, settleMost)
+	if why == nil && mainPhase == phaseSend {
+		why = s.people.Gone() // which the last iteration may have been too short to see
+	}
 	s.hideShow()
 	debug.FreeOSMemory()
 	crest, _ := s.watcher.RSS()
@@ -164,7 +169,7 @@ func (s *session) close(ctx context.Context, why error, mainPhase string) (*resu
 		text := why.Error()
 		run.Aborted = &text
 	}
-	run.TotalNS = ended - totals.Connect.FirstDial
+	run.TotalNS = int64(total)
 	err := s.recordConnect(totals)
 	s.recordCost(seen, mainPhase, totals)
 	s.perClient(totals.Connect.Opened, crest)
@@ -273,6 +278,9 @@ func (s *session) judge() {
 		over, reason = true, fmt.Sprintf(cpuReason, *g.CPUPercent, cores)
 	}
 	g.Overloaded = &over
+	if cpu := s.run.Machine.CPUPercent; over && cpu != nil && *cpu > cpuLimit*float64(runtime.NumCPU()) {
+		reason += "; all cores of the machine were busy"
+	}
 	if over {
 		g.OverloadReason = &reason
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -116,6 +117,10 @@ func terminalWidth(w io.Writer) (columns int, ok bool) {
 	return columns, err == nil && columns > 0
 }
 
+// sameTermination is within what time a second SIGTERM means the first one: some
+// programs send it to the process and to its group as well.
+const sameTermination = time.Second
+
 // interruptible returns a context that the first Ctrl-C (or SIGTERM) cancels,
 // after saying so with onFirst. The second ends the process at once. stop must be
 // called.
@@ -127,12 +132,15 @@ func (a *App) interruptible(ctx context.Context, onFirst string) (_ context.Cont
 	var stopped atomic.Bool
 	go func() {
 		defer close(done)
-		for first := true; ; first = false {
-			_, ok := <-signals
+		var begun time.Time // when the first signal came
+		for {
+			sig, ok := <-signals
 			switch {
 			case !ok:
 				return
-			case first:
+			case sig == syscall.SIGTERM && !begun.IsZero() && time.Since(begun) < sameTermination:
+			case begun.IsZero():
+				begun = time.Now()
 				if onFirst != "" {
 					a.note("%s", onFirst)
 				}
@@ -155,8 +163,9 @@ func (a *App) interruptible(ctx context.Context, onFirst string) (_ context.Cont
 // rootCommand puts the commands together.
 func (a *App) rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "sseload",
-		Short: "Load-test and profile Server-Sent Events servers",
+		Use:     "sseload",
+		Short:   "Load-test and profile Server-Sent Events servers",
+		Version: version(),
 		Long: `sseload opens many real EventSource clients on a server, drives messages
 through it, proves what was delivered, measures when, and reports what it cost.
 Without a URL it brings its own server.`,

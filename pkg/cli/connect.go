@@ -34,7 +34,7 @@ text/event-stream. Without a URL the bundled server is started for each run.`,
 			if o.hold < 0 {
 				return usagef("write for example --hold 30s", "--hold: %s is less than nothing", o.hold)
 			}
-			server, _, err := o.load.server(a, args, true, sendFlags{})
+			server, _, err := o.load.server(a, args, true, &sendFlags{})
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -72,8 +73,7 @@ func flagError(cmd *cobra.Command, err error) error {
 // valueError says that the value given for name, a flag or an environment
 // variable, is not one.
 func valueError(name, value string, err error) error {
-	var num interface{ Unwrap() error }
-	if errors.As(err, &num) && strings.HasPrefix(err.Error(), "strconv.") {
+	if errors.As(err, new(*strconv.NumError)) {
 		err = errors.New("not a number")
 	}
 	text := strings.TrimPrefix(err.Error(), "time: ")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,7 +117,7 @@ func TestUnreachable(t *testing.T) {
 		hint string
 	}{
 		{fmt.Errorf("connect: %w", syscall.ECONNREFUSED), "is the server running"},
-		{errors.New(`look up "x": no such host`), "check the host's name"},
+		{&net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}, "check the host's name"},
 		{fmt.Errorf("connect: %w", context.DeadlineExceeded), "firewall"},
 		{errors.New("other"), ""},
 	} {

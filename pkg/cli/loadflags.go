@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -60,6 +62,30 @@ func (f *requestFlags) spec(rawURL string) (target.Spec, error) {
 	return s, nil
 }
 
+// streamFlags say how a subscription is held. connect, rooms and tail have them.
+type streamFlags struct {
+	timeout      time.Duration
+	engine       engine
+	maxEventSize size
+}
+
+func (f *streamFlags) add(flags *pflag.FlagSet, maxEventSize size, timeoutFor string) {
+	f.engine, f.maxEventSize = engine(stream.Auto), maxEventSize
+	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, timeoutFor)
+	flags.Var(&f.engine, "engine", "how connections are read: "+strings.Join(stream.KindNames(), ", "))
+	flags.Var(&f.maxEventSize, "max-event-size", "memory that one event may take")
+}
+
+// mostTimeout bounds --timeout: beyond it there is surely a slip.
+const mostTimeout = 24 * time.Hour
+
+func (f *streamFlags) check() error {
+	if f.timeout <= 0 || f.timeout > mostTimeout {
+		return usagef("write for example --timeout 30s", "--timeout: %s is not between nothing and a day", f.timeout)
+	}
+	return nil
+}
+
 // loadFlags are those that every load command has.
 type loadFlags struct {
 	request            requestFlags
@@ -67,30 +93,23 @@ type loadFlags struct {
 	roomSize           count
 	connectRate        rate
 	connectConcurrency count
-	timeout            time.Duration
-	sources            addresses
-	engine             engine
-	maxEventSize       size
-	event              string
-	targetPID          int
-	workers            count
-	labels             labels
-	outputs            []string
+	streamFlags
+	sources   addresses
+	event     string
+	targetPID int
+	workers   count
+	labels    labels
+	outputs   []string
 }
 
 func (f *loadFlags) add(flags *pflag.FlagSet) {
-	*f = loadFlags{
-		clients: counts{1000}, roomSize: 6, connectConcurrency: 256, engine: engine(stream.Auto),
-		maxEventSize: sse.DefaultLimit, workers: 1, labels: labels{},
-	}
+	*f = loadFlags{clients: counts{1000}, roomSize: 6, connectConcurrency: 256, workers: 1, labels: labels{}}
 	flags.VarP(&f.clients, "clients", "c", "number of EventSource clients; a list makes a series of runs")
 	flags.Var(&f.roomSize, "room-size", "clients a room; client i is in room i / N")
 	flags.Var(&f.connectRate, "connect-rate", "clients to connect per second; 0: as fast as the concurrency allows")
 	flags.Var(&f.connectConcurrency, "connect-concurrency", "clients that may be connecting at once")
-	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "for a client to open, for a send, and for an iteration")
+	f.streamFlags.add(flags, sse.DefaultLimit, "for a client to open, for a send, and for an iteration")
 	flags.Var(&f.sources, "source", "local addresses to spread connections over")
-	flags.Var(&f.engine, "engine", "auto, epoll, conn, nethttp or r3labs")
-	flags.Var(&f.maxEventSize, "max-event-size", "memory that one event may take")
 	flags.StringVar(&f.event, "event", "", "only events of this `TYPE` carry messages")
 	flags.IntVar(&f.targetPID, "target-pid", 0, "`PID` of the server to observe, with its children; found by itself for a local target")
 	flags.Var(&f.workers, "workers", "worker processes of the bundled server")
@@ -101,13 +120,10 @@ func (f *loadFlags) add(flags *pflag.FlagSet) {
 
 // check finds what is wrong with the flags together.
 func (f *loadFlags) check() error {
-	switch {
-	case f.timeout <= 0:
-		return usagef("write for example --timeout 30s", "--timeout: %s is not more than nothing", f.timeout)
-	case f.targetPID < 0:
+	if f.targetPID < 0 {
 		return usagef("", "--target-pid: %d is no process", f.targetPID)
 	}
-	return nil
+	return f.streamFlags.check()
 }
 
 // asked is what the flags ask of each scenario of n clients.
@@ -143,12 +159,15 @@ func (f *loadFlags) labelsFor(local bool) result.Labels {
 }
 
 // server is where the load goes: the URL, or a bundled server for each run.
-func (f *loadFlags) server(a *App, args []string, greeting bool, send sendFlags) (scenarios.Server, *target.Target, error) {
+func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags) (scenarios.Server, *target.Target, error) {
 	if len(args) == 0 {
-		if send.given() {
-			return nil, nil, usagef("name the URL to subscribe to as well", "--send-url needs a URL to subscribe to")
+		if flag, ok := send.given(); ok {
+			return nil, nil, usagef("name the URL to subscribe to as well", "%s needs a URL to subscribe to", flag)
 		}
-		b := &bundled{app: a, greeting: greeting, workers: int(f.workers), request: f.request}
+		if f.targetPID != 0 {
+			return nil, nil, usagef("leave it out: the bundled server is observed by itself", "--target-pid needs a URL to subscribe to")
+		}
+		b := &bundled{greeting: greeting, workers: int(f.workers), request: f.request}
 		// The URL is not known yet; what the user asked for is.
 		_, err := b.target("http://127.0.0.1")
 		return b, nil, err
@@ -165,10 +184,7 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send sendFlags)
 	if err != nil {
 		return nil, nil, err
 	}
-	spec.SendURL, spec.SendMethod, spec.SendHeaders = send.url, send.method, send.headers
-	if send.bodyGiven {
-		spec.SendBody = &send.body
-	}
+	send.spec(&spec)
 	t, err := target.New(spec)
 	if err != nil {
 		return nil, nil, &usageError{err: err}
@@ -184,21 +200,41 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send sendFlags)
 
 // sendFlags say how to send a message to a URL.
 type sendFlags struct {
-	url       string
-	method    string
-	headers   []string
-	body      string
-	bodyGiven bool
+	url     string
+	method  string
+	headers []string
+	body    string
+	flags   *pflag.FlagSet // to see which were set; nil where there are none
 }
 
 func (f *sendFlags) add(flags *pflag.FlagSet) {
+	f.flags = flags
 	flags.StringVar(&f.url, "send-url", "", "`URL` to send messages to; may hold {room}, {client}, {iteration} and {payload}")
 	flags.StringVar(&f.method, "send-method", "POST", "`METHOD` of the send request")
 	flags.StringArrayVar(&f.headers, "send-header", nil, "header `'Name: value'` of the send request; may hold the same")
 	flags.StringVar(&f.body, "send-body", "{payload}", "`BODY` of the send request; may hold the same")
 }
 
-func (f *sendFlags) given() bool { return f.url != "" }
+// given is the first of the flags that the user has set.
+func (f *sendFlags) given() (flag string, ok bool) {
+	if f.flags == nil {
+		return "", false
+	}
+	f.flags.Visit(func(set *pflag.Flag) {
+		if !ok && strings.HasPrefix(set.Name, "send-") && set.Name != "send-connections" {
+			flag, ok = "--"+set.Name, true
+		}
+	})
+	return flag, ok
+}
+
+// spec adds what the flags say to s.
+func (f *sendFlags) spec(s *target.Spec) {
+	s.SendURL, s.SendMethod, s.SendHeaders = f.url, f.method, f.headers
+	if f.flags != nil && f.flags.Changed("send-body") {
+		s.SendBody = &f.body
+	}
+}
 
 // execute makes the runs and renders them. sends tells how many connections the
 // sends take, given whether the target is local; all makes the scenarios, given
@@ -227,9 +263,15 @@ func (f *loadFlags) execute(parent context.Context, a *App, s scenarios.Server, 
 		file := &result.File{
 			Schema: result.Schema, Tool: tool(), Command: redacted(a.Args), Host: host(), StartedAt: started.UTC(), Runs: runs,
 		}
-		if err := outputs.render(file); err != nil && runErr == nil {
-			return err
+		if err := outputs.render(file); err != nil {
+			if runErr == nil {
+				return err
+			}
+			a.tell("error: %s", oneLine(err.Error())) // beside what ended the run
 		}
+	}
+	if b, ok := s.(*bundled); ok && errors.Is(runErr, load.ErrGone) {
+		a.note("the bundled server's last words: %s", oneLine(cmp.Or(strings.TrimSpace(b.said.String()), "none")))
 	}
 	return explain(runErr)
 }

@@ -28,7 +28,6 @@ type output struct {
 	w      io.Writer
 	file   *os.File
 	isNew  bool // the file was not there before
-	done   bool
 }
 
 // openOutputs checks every output, and that it can be written, before there is
@@ -103,8 +102,12 @@ func (o *output) render(f *result.File) error {
 		}
 	}
 	width, _ := terminalWidth(o.w)
-	o.done = true
-	return o.format.Render(o.w, f, report.Options{Width: width})
+	err := o.format.Render(o.w, f, report.Options{Width: width})
+	if o.file != nil {
+		err = errors.Join(err, o.file.Close())
+		o.file = nil
+	}
+	return err
 }
 
 // close closes the files, and removes those that were made for nothing.
@@ -112,10 +115,10 @@ func (all outputs) close() {
 	for i := range all {
 		o := all[i]
 		if o.file == nil {
-			continue
+			continue // never opened, or written and closed
 		}
-		_ = o.file.Close()
-		if o.isNew && !o.done {
+		_ = o.file.Close() // nothing was written to it
+		if o.isNew {
 			_ = os.Remove(o.path)
 		}
 		o.file = nil

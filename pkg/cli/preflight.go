@@ -34,6 +34,9 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 			return place{}, err
 		}
 		addr := r.target.Subscribe.Addr.Addr().Unmap()
+		if err := f.sources.reach(addr); err != nil {
+			return place{}, err
+		}
 		plan.LocalTarget = target.Local(addr)
 		plan.LoopbackTarget = addr.IsLoopback() && addr.Is4()
 	} else {
@@ -73,6 +76,16 @@ func (v addresses) check() error {
 		}
 		if err := ln.Close(); err != nil {
 			return fmt.Errorf("--source: %w", err)
+		}
+	}
+	return nil
+}
+
+// reach finds out whether the addresses are of the target's family.
+func (v addresses) reach(to netip.Addr) error {
+	for _, addr := range v {
+		if addr.Unmap().Is4() != to.Is4() {
+			return &hinted{fmt.Errorf("--source: %s cannot reach %s", addr, to), "give IPv4 addresses for an IPv4 target, and IPv6 for IPv6"}
 		}
 	}
 	return nil

@@ -9,48 +9,59 @@ import (
 
 // redacted is the command line without its secrets, for records.
 func redacted(args []string) []string {
-	secret := []string{"--bearer", "--user", "--cookie"}
 	out := append([]string{"sseload"}, args...)
+	var before string // the flag whose value comes next
 	for i := 1; i < len(out); i++ {
-		name, value, joined := strings.Cut(out[i], "=")
+		flag, value, joined := strings.Cut(out[i], "=")
+		header, isHeader := shorthandHeader(out[i])
 		switch {
-		case slices.Contains(secret, name) && joined && value != "":
-			out[i] = name + "=***"
-		case slices.Contains(secret, name) && !joined && i+1 < len(out):
-			i++
+		case slices.Contains(credentialFlags, before):
 			out[i] = "***"
-		case isSecretHeader(out[i]):
-			name, _, _ := strings.Cut(out[i], ":")
-			out[i] = name + ": ***"
+		case slices.Contains(headerFlags, before):
+			out[i] = redactedHeader(out[i])
+		case joined && slices.Contains(credentialFlags, flag) && value != "":
+			out[i] = flag + "=***"
+		case joined && slices.Contains(headerFlags, flag):
+			out[i] = flag + "=" + redactedHeader(value)
+		case isHeader && header != "":
+			out[i] = strings.TrimSuffix(out[i], header) + redactedHeader(header)
+		case isHeader:
+			before = "--header"
+			continue
+		case joined && strings.HasPrefix(flag, "--"):
+			out[i] = flag + "=" + target.Redacted(value)
 		default:
-			out[i] = redactedURL(out[i])
+			before = out[i]
+			out[i] = target.Redacted(out[i])
+			continue
 		}
+		before = ""
 	}
 	return out
 }
 
-// isSecretHeader recognises the value, or the whole, of a header flag that holds
-// a credential. Shorthands may be joined: -qHName: value.
-func isSecretHeader(arg string) bool {
-	name, _, ok := strings.Cut(arg, ":")
-	if !ok || strings.Contains(arg, "://") {
-		return false
+//nolint:gochecknoglobals // constant tables
+var (
+	credentialFlags = []string{"--bearer", "--user", "--cookie"}
+	headerFlags     = []string{"--header", "--send-header"}
+)
+
+// shorthandHeader recognises -H with its value, which may be joined to it and to
+// other shorthands: -qH'Name: value'. An empty value comes in the next argument.
+func shorthandHeader(arg string) (value string, ok bool) {
+	shorthands, value, ok := strings.Cut(arg, "H")
+	if !ok || !strings.HasPrefix(shorthands, "-") || strings.Trim(shorthands[1:], "qv") != "" {
+		return "", false
 	}
-	if strings.HasPrefix(name, "-") && !strings.HasPrefix(name, "--") {
-		_, name, _ = strings.Cut(name, "H")
-	}
-	for _, prefix := range []string{"=", "--header=", "--send-header="} {
-		name = strings.TrimPrefix(name, prefix)
-	}
-	return target.IsSecret(name)
+	return strings.TrimPrefix(value, "="), true
 }
 
-// redactedURL is an argument that may be a URL, or a flag with one, without its
-// secrets.
-func redactedURL(arg string) string {
-	flag, value, ok := strings.Cut(arg, "=")
-	if ok && strings.HasPrefix(flag, "--") {
-		return flag + "=" + target.Redacted(value)
+// redactedHeader is "Name: value" without the value of a header that carries a
+// credential.
+func redactedHeader(line string) string {
+	name, _, ok := strings.Cut(line, ":")
+	if ok && target.IsSecret(name) {
+		return name + ": ***"
 	}
-	return target.Redacted(arg)
+	return line
 }

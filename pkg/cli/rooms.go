@@ -40,11 +40,10 @@ passed. Without a URL the bundled server is started for each run.`,
       --send-body '{"text":"{payload}"}'`,
 		Args: atMostOneURL,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.send.bodyGiven = cmd.Flags().Changed("send-body")
 			if err := o.check(cmd); err != nil {
 				return err
 			}
-			server, t, err := o.load.server(a, args, false, o.send)
+			server, t, err := o.load.server(a, args, false, &o.send)
 			if err != nil {
 				return err
 			}
@@ -85,8 +84,33 @@ func (o *roomsOptions) check(cmd *cobra.Command) error {
 		return usagef("leave --payload-size out for the smallest messages",
 			"--payload-size: %d is too small for the marker, which takes up to %d bytes", o.payloadSize, load.MinPayloadSize)
 	}
+	if err := o.checkSizes(); err != nil {
+		return err
+	}
 	if o.duration > 0 && !cmd.Flags().Changed("iterations") {
 		o.iterations = counts{0}
+	}
+	return nil
+}
+
+// mostAccount bounds the memory of the account of all copies, in bytes. Each
+// client keeps 16 bytes for each sender of its room.
+const mostAccount = 4 << 30
+
+// checkSizes refuses messages that no client would take, and rooms whose account
+// would not fit into memory.
+func (o *roomsOptions) checkSizes() error {
+	if o.payloadSize > o.load.maxEventSize/2 {
+		return usagef("raise --max-event-size to twice the payload, which leaves room for an envelope",
+			"--payload-size: %d does not fit into events of at most %d bytes", o.payloadSize, o.load.maxEventSize)
+	}
+	if load.Senders(o.senders) == load.AllInRoom {
+		for _, n := range o.load.clients {
+			if size := n * min(n, int(o.load.roomSize)) * 16; size > mostAccount {
+				return usagef("use smaller rooms, or --senders 1",
+					"--room-size: the account of %d clients in rooms of %d who all send would take %d GiB", n, o.load.roomSize, size>>30)
+			}
+		}
 	}
 	return nil
 }

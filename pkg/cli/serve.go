@@ -137,12 +137,12 @@ func checkAddr(addr string) error {
 
 // until is the context that the server runs in: until Ctrl-C, or, managed, until
 // whoever started it is gone. A managed server shares its starter's terminal, so
-// that Ctrl-C must not reach it.
+// that signals to its group must not reach it.
 func (o *serveOptions) until(parent context.Context, a *App) (context.Context, func()) {
 	if !o.managed {
 		return a.interruptible(parent, "")
 	}
-	signal.Ignore(os.Interrupt)
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithCancel(parent)
 	go func() {
 		_, _ = io.Copy(io.Discard, a.Stdin) // returns when the other end is closed

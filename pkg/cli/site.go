@@ -2,13 +2,14 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -71,9 +72,9 @@ func unreachable(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, syscall.ECONNREFUSED):
-		hint = "is the server running, and on this port? without a URL sseload brings its own"
-	case strings.Contains(err.Error(), "no such host"):
-		hint = "check the host's name; without a URL sseload brings its own server"
+		hint = "is the server running, and on this port?"
+	case errors.As(err, new(*net.DNSError)):
+		hint = "check the host's name"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		hint = "check the address, and that no firewall is in between"
 	}
@@ -82,10 +83,10 @@ func unreachable(err error) error {
 
 // bundled starts the reference server as a child process for each run.
 type bundled struct {
-	app      *App
 	greeting bool
 	workers  int
 	request  requestFlags
+	said     *lastWords // by the child started last, on stderr
 }
 
 // ready is the line in which a managed server tells where it listens.
@@ -116,8 +117,9 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 	}
 	cmd := exec.Command(exe, args...) //nolint:gosec,noctx // this very program; it is ended through its standard input
 	cmd.Env = withoutSettings(os.Environ())
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	b.said = &lastWords{}
+	cmd.Stderr = b.said
+	cmd.WaitDelay = childStopTimeout // a worker that is stuck may hold stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("bundled server: %w", err)
@@ -133,8 +135,8 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 	url, err := awaitReady(ctx, stdout)
 	if err != nil {
 		stop()
-		if text := strings.TrimSpace(said.String()); text != "" {
-			err = errors.New(strings.TrimPrefix(strings.SplitN(text, "\n", 2)[0], "sseload: error: "))
+		if text := b.said.first(); text != "" {
+			err = errors.New(text)
 		}
 		return nil, fmt.Errorf("bundled server: %w", err)
 	}
@@ -217,6 +219,9 @@ func explain(err error) error {
 	if errors.Is(err, load.ErrGone) {
 		return &hinted{err, "the server ended, or cut every client off: its log will say why"}
 	}
+	if errors.Is(err, scenarios.ErrNotSent) {
+		return &hinted{err, "check --send-url, --send-method, --send-header and --send-body"}
+	}
 	var f *stream.Failure
 	if err == nil || !errors.As(err, &f) {
 		return err
@@ -225,10 +230,12 @@ func explain(err error) error {
 	switch {
 	case f.Class == stream.Status && (f.Status == 401 || f.Status == 403):
 		hint = "give credentials with --bearer, --user, --cookie or -H"
+	case f.Class == stream.Status && f.Status == 204:
+		hint = "with 204 a server tells clients not to connect again: is this the right path?"
 	case f.Class == stream.Status && f.Status == 400:
 		hint = "is the scheme of the URL the right one, http or https?"
-	case f.Class == stream.Status && f.Status == 404:
-		hint = "check the URL's path; a URL without one means the reference server's"
+	case f.Class == stream.Status && (f.Status == 404 || f.Status == 405):
+		hint = "check the URL's path: no event stream is there"
 	case f.Class == stream.Status && (f.Status == 503 || f.Status == 429):
 		hint = "the server refuses more clients: try fewer, or --connect-rate"
 	case f.Class == stream.Status && f.Status >= 500:
@@ -236,11 +243,15 @@ func explain(err error) error {
 	case f.Class == stream.ContentType:
 		hint = "this is no event stream: check the URL's path"
 	case f.Class == stream.TimedOut:
-		hint = "does the server, or a proxy before it, hold the headers back until the first event? raise --timeout if it is only slow"
+		hint = "is the server overloaded, or does it, or a proxy before it, hold headers back until the first event? --timeout waits longer"
 	case f.Class == stream.Protocol:
 		hint = "is this an HTTP/1.1 server, and the scheme of the URL the right one?"
+	case f.Class == stream.TLS && errors.As(err, new(tls.RecordHeaderError)):
+		hint = "this port speaks no TLS: use http:// instead of https://"
 	case f.Class == stream.TLS:
 		hint = "trust its certificate with --cacert FILE, or --insecure"
+	case f.Class == stream.DNS:
+		hint = "check the host's name, or where the server redirects to"
 	case f.Class == stream.Refused:
 		hint = "is the server running, and on this port?"
 	case f.Class == stream.NoFiles, f.Class == stream.NoPorts:

@@ -16,17 +16,15 @@ import (
 )
 
 type tailOptions struct {
-	request      requestFlags
-	format       string
-	comments     bool
-	reconnect    bool
-	count        int
-	duration     time.Duration
-	event        string
-	lastEventID  string
-	timeout      time.Duration
-	engine       engine
-	maxEventSize size
+	request     requestFlags
+	format      string
+	comments    bool
+	reconnect   bool
+	count       int
+	duration    time.Duration
+	event       string
+	lastEventID string
+	streamFlags
 }
 
 // tailEventSize is how large an event tail takes: it holds one stream only, so
@@ -34,7 +32,7 @@ type tailOptions struct {
 const tailEventSize = 16 << 20
 
 func (a *App) tailCommand() *cobra.Command {
-	o := tailOptions{engine: engine(stream.Auto), maxEventSize: tailEventSize}
+	var o tailOptions
 	cmd := &cobra.Command{
 		Use:   "tail URL",
 		Short: "Print a stream's events as they are parsed",
@@ -61,9 +59,7 @@ reached; 1 when the stream was refused or broke off.`,
 	flags.DurationVar(&o.duration, "duration", 0, "stop after this time; 0: never")
 	flags.StringVar(&o.event, "event", "", "print only events of this `TYPE`")
 	flags.StringVar(&o.lastEventID, "last-event-id", "", "resume behind the event with this `ID`")
-	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "for the stream to open")
-	flags.Var(&o.engine, "engine", "auto, epoll, conn, nethttp or r3labs")
-	flags.Var(&o.maxEventSize, "max-event-size", "memory that one event may take")
+	o.streamFlags.add(flags, tailEventSize, "for the stream to open")
 	o.request.add(flags)
 	return cmd
 }
@@ -76,12 +72,10 @@ func (o *tailOptions) check() error {
 		return usagef("", "--count: %d is less than nothing", o.count)
 	case o.duration < 0:
 		return usagef("", "--duration: %s is less than nothing", o.duration)
-	case o.timeout <= 0:
-		return usagef("write for example --timeout 30s", "--timeout: %s is not more than nothing", o.timeout)
 	case strings.ContainsAny(o.lastEventID, "\r\n\x00"):
 		return usagef("", "--last-event-id: %q cannot be an ID", o.lastEventID)
 	}
-	return nil
+	return o.streamFlags.check()
 }
 
 func (o *tailOptions) run(parent context.Context, a *App, rawURL string) error {
@@ -117,7 +111,7 @@ func (o *tailOptions) run(parent context.Context, a *App, rawURL string) error {
 	if err != nil {
 		return err
 	}
-	defer follower.close()
+	defer follower.leave()
 	follower.engine.Do(func() { follower.engine.Subscribe(0, []byte(o.lastEventID)) })
 	var over <-chan time.Time
 	if o.duration > 0 {
@@ -145,12 +139,30 @@ type tail struct {
 	done   chan error // takes what ended it, once
 
 	again  stream.Reconnection
-	lastID []byte
 	timer  *time.Timer
 	retry  *time.Duration // set by the server and not printed yet
 	events int
 	opened bool // at least once
 	ended  bool
+}
+
+// leaveTimeout is how long to wait for the engine: it cannot end while nobody
+// reads what it prints.
+const leaveTimeout = 500 * time.Millisecond
+
+// leave closes t, if that goes at once.
+func (t *tail) leave() {
+	closed := make(chan struct{})
+	go func() {
+		t.close()
+		close(closed)
+	}()
+	timer := time.NewTimer(leaveTimeout)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-timer.C:
+	}
 }
 
 // close ends the engine, and a reconnection that waits.
@@ -189,7 +201,6 @@ func (t *tail) Opened(int, stream.Timing) {
 
 // Event implements [stream.Handler].
 func (t *tail) Event(_ int, at stream.Stamp, ev sse.Event) {
-	t.lastID = append(t.lastID[:0], ev.ID...)
 	if t.ended || t.o.event != "" && t.o.event != string(ev.Type) {
 		return
 	}
@@ -234,7 +245,7 @@ func (t *tail) Closed(_ int, f *stream.Failure) {
 		t.timer = time.AfterFunc(delay, func() {
 			t.engine.Do(func() {
 				if !t.ended {
-					t.engine.Subscribe(0, t.lastID)
+					t.engine.Subscribe(0, nil) // from the last event ID on
 				}
 			})
 		})
@@ -251,7 +262,7 @@ func (t *tail) Closed(_ int, f *stream.Failure) {
 }
 
 // Message implements [stream.Handler].
-func (t *tail) Message(stream.Tag) target.Vars { return target.Vars{} }
+func (t *tail) Message(stream.Tag) (target.Vars, bool) { return target.Vars{}, false }
 
 // Sent implements [stream.Handler].
 func (t *tail) Sent(stream.Tag, time.Duration, *stream.Failure) {}

@@ -46,6 +46,7 @@ type Config struct {
 	Clients         int
 	RoomSize        int
 	Senders         Senders
+	Ramp            Ramp
 	Timeout         time.Duration // for a client to open, for a send, and for an iteration
 	SendConnections int           // over all shards
 	Sources         []netip.Addr
@@ -69,6 +70,8 @@ type Population struct {
 	started        int64
 	seq            uint32
 
+	connecting atomic.Bool
+
 	away    atomic.Int32 // shards that have not reached the end of the phase
 	arrived chan struct{}
 
@@ -80,7 +83,8 @@ type Population struct {
 // ErrGone says that every client that had been open was dropped.
 var ErrGone = errors.New("the target went away: every open stream has ended")
 
-// ErrNoneOpened says that no client could open its stream.
+// ErrNoneOpened says that no client could open its stream. It comes with the
+// first [*stream.Failure].
 var ErrNoneOpened = errors.New("no client could connect")
 
 // hopelessAfter is how many failures, with not one success, end the connecting.
@@ -88,6 +92,7 @@ const hopelessAfter = 100
 
 // New makes a Population and starts its engines. Close must be called.
 func New(cfg Config) (*Population, error) {
+	cfg.RoomSize = min(cfg.RoomSize, cfg.Clients)
 	p := &Population{
 		cfg: cfg, clock: stream.NewClock(), run: newRunName(), sendersPerRoom: 1,
 		arrived: make(chan struct{}, 1), ended: make(chan struct{}),
@@ -97,10 +102,15 @@ func New(cfg Config) (*Population, error) {
 		p.sendersPerRoom = cfg.RoomSize
 	}
 	rooms := (cfg.Clients + cfg.RoomSize - 1) / cfg.RoomSize
-	count := min(cfg.Engine.Shards(), rooms)
+	// No more shards than what they have to share between them.
+	count := min(cfg.Engine.Shards(), rooms, max(1, cfg.Ramp.Concurrency))
+	if cfg.SendConnections > 0 {
+		count = min(count, cfg.SendConnections)
+	}
 	for i := range count {
-		from, to := rooms*i/count, rooms*(i+1)/count
-		if err := p.addShard(from, to, max(1, cfg.SendConnections/count)); err != nil {
+		s := &shard{p: p, firstRoom: deal(rooms, i, count)}
+		s.ramp.window = dealt(cfg.Ramp.Concurrency, i, count)
+		if err := s.start(deal(rooms, i+1, count), dealt(cfg.SendConnections, i, count)); err != nil {
 			p.closeEngines()
 			return nil, fmt.Errorf("start engine %s: %w", cfg.Engine, err)
 		}
@@ -108,26 +118,31 @@ func New(cfg Config) (*Population, error) {
 	return p, nil
 }
 
-func (p *Population) addShard(firstRoom, endRoom, sendConnections int) error {
-	first := firstRoom * p.cfg.RoomSize
-	n := min(endRoom*p.cfg.RoomSize, p.cfg.Clients) - first
-	s := &shard{
-		p: p, first: first, firstRoom: firstRoom,
-		clients: make([]client, n), rooms: make([]room, endRoom-firstRoom),
-		entries:  make([]entry, n*p.sendersPerRoom),
-		recorder: recorder{Totals: newTotals(), perClient: map[int]*misdeeds{}},
-	}
+// deal is where the i-th of count parts of n things begins, and dealt how many
+// things that part has.
+func deal(n, i, count int) int  { return n * i / count }
+func dealt(n, i, count int) int { return deal(n, i+1, count) - deal(n, i, count) }
+
+// start makes the shard's clients, of the rooms up to endRoom, and its engine, and
+// adds it to the population.
+func (s *shard) start(endRoom, sendConnections int) error {
+	p := s.p
+	s.first = s.firstRoom * p.cfg.RoomSize
+	n := min(endRoom*p.cfg.RoomSize, p.cfg.Clients) - s.first
+	s.clients, s.rooms = make([]client, n), make([]room, endRoom-s.firstRoom)
+	s.entries = make([]entry, n*p.sendersPerRoom)
+	s.recorder = recorder{Totals: newTotals(), perClient: map[int]*misdeeds{}}
 	for i := range s.rooms {
 		s.rooms[i].sender = -1
 	}
-	engine, err := stream.New(p.cfg.Engine, stream.Config{
+	var err error
+	s.engine, err = stream.New(p.cfg.Engine, stream.Config{
 		Target: p.cfg.Target, Clients: n, Handler: s, Clock: p.clock, Timeout: p.cfg.Timeout,
 		SendConnections: sendConnections, Sources: p.cfg.Sources, MaxEventSize: p.cfg.MaxEventSize,
 	})
 	if err != nil {
 		return err
 	}
-	s.engine = engine
 	p.shards = append(p.shards, s)
 	return nil
 }
@@ -158,20 +173,33 @@ func (p *Population) hopeless() bool {
 	return live.Opened == 0 && live.Failed >= int64(min(hopelessAfter, p.cfg.Clients))
 }
 
-func (p *Population) fail(err error) {
+// end says why there is nobody to go on with. Only the first call counts.
+func (p *Population) end(why error) {
 	p.endOnce.Do(func() {
-		p.why = fmt.Errorf("%w: %w", ErrNoneOpened, err)
+		p.why = why
 		close(p.ended)
 	})
 }
 
-// emptied is called when a shard has lost its last open client.
+// noneOpened is called when there is no hope that any client opens.
+func (p *Population) noneOpened(f *stream.Failure) { p.end(fmt.Errorf("%w: %w", ErrNoneOpened, f)) }
+
+// emptied is called when a shard has lost its last open client. While clients
+// are still being connected that means nothing yet.
 func (p *Population) emptied() {
-	if live := p.Live(); live.Open == 0 {
-		p.endOnce.Do(func() {
-			p.why = ErrGone
-			close(p.ended)
-		})
+	if !p.connecting.Load() && p.Live().Open == 0 {
+		p.end(ErrGone)
+	}
+}
+
+// Gone is why there is nobody to go on with: it wraps [ErrGone] or
+// [ErrNoneOpened]. It is nil while there is somebody.
+func (p *Population) Gone() error {
+	select {
+	case <-p.ended:
+		return p.why
+	default:
+		return nil
 	}
 }
 
@@ -192,23 +220,25 @@ func (r Ramp) pace(elapsed time.Duration, n int) int {
 // tick is how often a rate is brought up to date.
 const tick = time.Millisecond
 
-// Connect dials every client and returns when each attempt has an outcome, when
-// ctx is done (with its error), or when there is no hope (with an error that
-// wraps [ErrNoneOpened] or [ErrGone] and the first failure).
-func (p *Population) Connect(ctx context.Context, r Ramp) error {
-	window := max(1, r.Concurrency/len(p.shards))
+// Connect dials every client, in the order of their numbers, and returns when
+// each attempt has an outcome, when ctx is done (with its error), or when there is
+// no hope (with an error that wraps [ErrNoneOpened] and the first failure, or
+// [ErrGone] when every client that opened was dropped).
+func (p *Population) Connect(ctx context.Context) error {
 	begin := time.Now()
-	// allow lets every shard dial its part of the clients that may be dialed now.
+	// allow lets a shard dial those of its clients whose turn it is.
 	allow := func(s *shard) {
-		s.ramp.allowed = r.pace(time.Since(begin), p.cfg.Clients) * len(s.clients) / p.cfg.Clients
+		turn := p.cfg.Ramp.pace(time.Since(begin), p.cfg.Clients)
+		s.ramp.allowed = min(max(0, turn-s.first), len(s.clients))
 		s.dial()
 	}
+	p.connecting.Store(true)
 	p.depart(func(s *shard) {
-		s.ramp.pending, s.ramp.window = len(s.clients), window
+		s.ramp.pending = len(s.clients)
 		allow(s)
 	})
 	var ticks <-chan time.Time
-	if r.Rate > 0 {
+	if p.cfg.Ramp.Rate > 0 {
 		ticker := time.NewTicker(tick)
 		defer ticker.Stop()
 		ticks = ticker.C
@@ -216,11 +246,9 @@ func (p *Population) Connect(ctx context.Context, r Ramp) error {
 	for {
 		select {
 		case <-p.arrived:
-			if p.Live().Opened == 0 {
-				<-p.ended // the last failure was the hundredth or the last client's
-				return p.why
-			}
-			return nil
+			p.connecting.Store(false)
+			p.emptied()
+			return p.Gone()
 		case <-ticks:
 			for _, s := range p.shards {
 				s.engine.Do(func() { allow(s) })
@@ -259,25 +287,29 @@ func (p *Population) Hold(ctx context.Context, d time.Duration) error {
 // Iteration is how one iteration went.
 type Iteration struct {
 	Elapsed  time.Duration // until its last copy, or until it was given up
-	Complete bool
-	Refused  bool // sends failed, and not one succeeded
+	Complete bool          // every copy that was due has arrived
+	// Silent iterations are those in which not one send succeeded and not one copy
+	// arrived; Failure is then that of the first send, if it has failed.
+	Silent  bool
+	Failure *stream.Failure
 }
 
 // Iterate has every sender send one message and waits until every expected copy
-// has arrived, the timeout has passed or ctx is done; then it waits for at most
-// grace more. The error is ctx's, or [ErrGone].
+// has arrived or been given up, the timeout has passed, or ctx is done; then no
+// further send begins, and it waits for what is under way for at most grace
+// more. The error is ctx's, or [ErrGone].
 func (p *Population) Iterate(ctx context.Context, grace time.Duration) (Iteration, error) {
 	p.seq++
 	begin := p.clock.Now()
 	p.depart(func(s *shard) { s.begin(p.seq) })
 	timer := time.NewTimer(p.cfg.Timeout)
 	defer timer.Stop()
-	var complete bool
+	var arrived bool
 	var err error
 	for done := ctx.Done(); ; {
 		select {
 		case <-p.arrived:
-			complete = true
+			arrived = true
 		case <-timer.C:
 		case <-p.ended:
 			err = p.why
@@ -285,21 +317,33 @@ func (p *Population) Iterate(ctx context.Context, grace time.Duration) (Iteratio
 			err = ctx.Err()
 			done = nil
 			timer.Reset(min(grace, p.cfg.Timeout))
+			for _, s := range p.shards {
+				s.engine.Do(s.stop)
+			}
 			continue
 		}
 		break
 	}
-	last, sent, unsent := p.finishIteration()
-	elapsed := time.Duration(last - begin)
-	if !complete || elapsed < 0 {
-		elapsed = time.Duration(p.clock.Now() - begin)
+	all := p.finishIteration()
+	it := Iteration{
+		Elapsed:  time.Duration(all.last - begin),
+		Complete: arrived && all.givenUp == 0,
+		Silent:   all.sent == 0 && all.copies == 0 && p.Live().Open > 0,
+		Failure:  all.failure,
 	}
-	return Iteration{Elapsed: elapsed, Complete: complete, Refused: sent == 0 && unsent > 0}, err
+	if !it.Complete || all.copies == 0 {
+		it.Elapsed = time.Duration(p.clock.Now() - begin)
+	}
+	if err == nil {
+		err = p.Gone()
+	}
+	return it, err
 }
 
-// finishIteration closes the iteration in every shard and returns when its last
-// copy arrived and how many of its sends succeeded and failed so far.
-func (p *Population) finishIteration() (last int64, sent, unsent int) {
+// finishIteration closes the iteration in every shard and returns what they say
+// of it together.
+func (p *Population) finishIteration() iteration {
+	var all iteration
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, s := range p.shards {
@@ -309,13 +353,17 @@ func (p *Population) finishIteration() (last int64, sent, unsent int) {
 			s.end()
 			mu.Lock()
 			defer mu.Unlock()
-			last = max(last, s.iteration.last)
-			sent += s.iteration.sent
-			unsent += s.iteration.unsent
+			all.last = max(all.last, s.iteration.last)
+			all.sent += s.iteration.sent
+			all.copies += s.iteration.copies
+			all.givenUp += s.iteration.givenUp
+			if all.failure == nil {
+				all.failure = s.iteration.failure
+			}
 		})
 	}
 	wg.Wait()
-	return last, sent, unsent
+	return all
 }
 
 // Settle waits until nothing has arrived for quiet, but no longer than most, so

@@ -57,6 +57,7 @@ type room struct {
 	open   int32  // members open now
 	opened int32  // members that ever were
 	sends  uint32 // sends begun by its senders
+	due    int32  // messages of this iteration that may still come: neither failed nor called off
 	sender int32  // with one sender a room: its engine id, -1 for none
 }
 
@@ -72,11 +73,15 @@ type ramp struct {
 // iteration is the one that is going on.
 type iteration struct {
 	seq         uint32 // 0 before the first
+	begun       int64  // when it began
 	outstanding int    // copies that are still expected
+	givenUp     int    // copies that were, until their sender or receiver failed
+	copies      int    // copies that arrived
 	sent        int    // sends that succeeded
-	unsent      int    // sends that failed
+	stopping    bool   // no further send begins
 	closed      bool   // it has ended; what still comes is late
 	last        int64  // when the last copy arrived
+	failure     *stream.Failure
 }
 
 // recorder is what a shard counted and measured.
@@ -177,7 +182,7 @@ func (s *shard) Closed(id int, f *stream.Failure) {
 		s.live.failed.Add(1)
 		if s.p.hopeless() {
 			s.ramp.allowed = 0 // at once; the other shards are told
-			s.p.fail(f)
+			s.p.noneOpened(f)
 		}
 		s.settled()
 		return
@@ -186,11 +191,10 @@ func (s *shard) Closed(id int, f *stream.Failure) {
 	s.recorder.Connect.Drops[key]++
 	s.roomOf(id).open--
 	s.live.dropped.Add(1)
-	left := s.live.open.Add(-1)
-	s.forget(id)
-	if left == 0 {
-		s.p.emptied()
+	if s.live.open.Add(-1) == 0 {
+		s.p.emptied() // first, so that the end of the iteration below finds it said
 	}
+	s.forget(id)
 }
 
 // forget takes what client id still expects in this iteration out of what is
@@ -201,18 +205,40 @@ func (s *shard) forget(id int) {
 		return
 	}
 	if s.p.cfg.Payload == Timestamp {
-		rm := s.roomOf(id)
-		if missing := int64(rm.sends) - int64(s.entry(id, 0).highest); missing > 0 {
-			s.less(int(missing))
-		}
+		s.giveUp(int(s.roomOf(id).due) - int(s.entry(id, 0).highest))
 		return
 	}
 	from, to := s.members(id)
+	missing := 0
 	for sender := from; sender < to; sender++ {
 		if s.sends(sender) && s.clients[sender].gaveUp != it.seq && !s.entry(id, s.place(sender)).has(it.seq) {
-			s.less(1)
+			missing++
 		}
 	}
+	s.giveUp(missing)
+}
+
+// unsent takes the copies of a message that was not sent, or that the server
+// refused, out of what is outstanding. Should they arrive all the same they
+// count, but nobody waits.
+func (s *shard) unsent(seq uint32, sender int) {
+	it := &s.iteration
+	if it.seq != seq || it.closed || s.clients[sender].gaveUp == seq {
+		return
+	}
+	s.clients[sender].gaveUp = seq
+	s.roomOf(sender).due--
+	missing := 0
+	from, to := s.members(sender)
+	for member := from; member < to; member++ {
+		if s.clients[member].state != isOpen {
+			continue
+		}
+		if s.p.cfg.Payload == Timestamp || !s.entry(member, s.place(sender)).has(seq) {
+			missing++
+		}
+	}
+	s.giveUp(missing)
 }
 
 // sends reports whether client id is a sender.
@@ -224,39 +250,44 @@ func (s *shard) sends(id int) bool {
 	return state == isOpen || state == dropped
 }
 
+// giveUp is for n copies that nobody waits for any more.
+func (s *shard) giveUp(n int) {
+	n = min(max(n, 0), s.iteration.outstanding)
+	s.iteration.givenUp += n
+	s.less(n)
+}
+
 // less lowers what is outstanding, and ends the iteration at nothing.
 func (s *shard) less(n int) {
 	it := &s.iteration
-	if it.outstanding == 0 {
+	if n <= 0 || it.outstanding == 0 {
 		return
 	}
-	if it.outstanding -= n; it.outstanding <= 0 {
-		it.outstanding = 0
+	if it.outstanding = max(0, it.outstanding-n); it.outstanding == 0 {
 		s.p.arrive()
 	}
 }
 
 // begin starts iteration seq: every sender sends one message.
 func (s *shard) begin(seq uint32) {
-	s.iteration = iteration{seq: seq}
-	size := s.p.cfg.RoomSize
+	s.iteration = iteration{seq: seq, begun: s.p.clock.Now()}
 	var out int
 	for i := range s.rooms {
 		rm := &s.rooms[i]
-		from, to := s.members(i * size)
+		from, to := s.members(i * s.p.cfg.RoomSize)
 		if seq == 1 {
-			rm.sender = -1
-			for id := from; id < to && rm.sender < 0; id++ {
-				if s.clients[id].state == isOpen {
-					rm.sender = int32(id)
-				}
-			}
+			rm.sender = s.firstOpen(from, to)
 		}
+		rm.due = 0
 		for id := from; id < to; id++ {
 			if s.sends(id) {
-				out += int(rm.open)
+				rm.due++
+			}
+			if s.p.cfg.Payload == Timestamp {
+				s.entry(id, 0).highest = 0 // copies of this iteration
 			}
 		}
+		out += int(rm.due) * int(rm.open)
 	}
 	s.iteration.outstanding = out
 	if out == 0 {
@@ -269,12 +300,24 @@ func (s *shard) begin(seq uint32) {
 	}
 }
 
-// end closes the iteration; what comes after is late.
+// firstOpen is the first client between from and to that is open, or -1.
+func (s *shard) firstOpen(from, to int) int32 {
+	for id := from; id < to; id++ {
+		if s.clients[id].state == isOpen {
+			return int32(id)
+		}
+	}
+	return -1
+}
+
+// stop lets no further send begin; what is under way goes on.
+func (s *shard) stop() { s.iteration.stopping = true }
+
+// end closes the iteration: what comes after is late, and what has not been sent
+// will not be.
 func (s *shard) end() {
 	s.iteration.closed = true
-	if s.iteration.outstanding > 0 {
-		s.iteration.outstanding = 0
-	}
+	s.iteration.outstanding = 0
 }
 
 func tag(seq uint32, id int) stream.Tag { return stream.Tag(uint64(seq)<<32 | uint64(uint32(id))) }
@@ -282,8 +325,13 @@ func tag(seq uint32, id int) stream.Tag { return stream.Tag(uint64(seq)<<32 | ui
 func untag(t stream.Tag) (seq uint32, id int) { return uint32(t >> 32), int(uint32(t)) }
 
 // Message implements [stream.Handler].
-func (s *shard) Message(t stream.Tag) target.Vars {
+func (s *shard) Message(t stream.Tag) (target.Vars, bool) {
 	seq, id := untag(t)
+	if it := &s.iteration; it.seq != seq || it.closed || it.stopping {
+		s.recorder.Sends.CalledOff++
+		s.unsent(seq, id)
+		return target.Vars{}, false
+	}
 	v := s.Vars(id)
 	v.Iteration = int(seq)
 	s.roomOf(id).sends++
@@ -296,7 +344,7 @@ func (s *shard) Message(t stream.Tag) target.Vars {
 	}
 	v.Payload = s.payload
 	s.recorder.Sends.PayloadBytes = max(s.recorder.Sends.PayloadBytes, len(s.payload))
-	return v
+	return v, true
 }
 
 // Sent implements [stream.Handler].
@@ -304,31 +352,20 @@ func (s *shard) Sent(t stream.Tag, elapsed time.Duration, f *stream.Failure) {
 	s.live.activity.Add(1)
 	seq, id := untag(t)
 	it := &s.iteration
-	if it.seq == seq && f == nil {
-		it.sent++
-	} else if it.seq == seq {
-		it.unsent++
-	}
 	if f == nil {
+		if it.seq == seq {
+			it.sent++
+		}
 		s.recorder.Sends.Latency.Record(int64(elapsed))
 		return
+	}
+	if it.seq == seq && it.failure == nil {
+		it.failure = f
 	}
 	key := f.Key()
 	s.recorder.Sends.Failures[key]++
 	keepFirst(s.recorder.Sends.Texts, key, f.Error())
-	if it.seq != seq || it.closed || s.p.cfg.Payload == Timestamp {
-		return
-	}
-	// Its copies will hardly come; if they do they count, but nobody waits.
-	missing := 0
-	from, to := s.members(id)
-	for member := from; member < to; member++ {
-		if s.clients[member].state == isOpen && !s.entry(member, s.place(id)).has(seq) {
-			missing++
-		}
-	}
-	s.clients[id].gaveUp = seq
-	s.less(missing)
+	s.unsent(seq, id)
 }
 
 // Event implements [stream.Handler].
@@ -415,20 +452,24 @@ func (s *shard) copy(id int, at stream.Stamp, m marker) {
 func (s *shard) timestamp(id int, at stream.Stamp, data []byte) {
 	d := &s.recorder.Delivery
 	ms, ok := findTimestamp(data)
-	if sent := ms * int64(time.Millisecond); !ok || sent < s.p.started-int64(time.Millisecond) || sent > at.Read {
+	sent := ms * int64(time.Millisecond)
+	if !ok || sent < s.p.started-int64(time.Millisecond) || sent > at.Read {
 		d.Other++
 		return
 	}
 	d.Received++
 	s.live.received.Add(1)
 	s.lag(at)
-	s.entry(id, 0).highest++
-	s.arrived(at, ms*int64(time.Millisecond))
-	s.less(1)
+	s.arrived(at, sent)
+	if it := &s.iteration; !it.closed && sent >= it.begun-int64(time.Millisecond) { // else it is of an iteration before
+		s.entry(id, 0).highest++
+		s.less(1)
+	}
 }
 
 // arrived records the latency of a copy.
 func (s *shard) arrived(at stream.Stamp, due int64) {
+	s.iteration.copies++
 	when := at.Arrived()
 	s.recorder.Delivery.Latency.Record(when - due)
 	s.iteration.last = max(s.iteration.last, when)

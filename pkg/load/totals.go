@@ -29,6 +29,7 @@ type Connect struct {
 // Sends is what became of the sends.
 type Sends struct {
 	Attempted    int64
+	CalledOff    int64 // due, but their iteration ended before they could begin
 	Failures     map[string]int
 	Texts        map[string]string // the first failure of each class, in words
 	Latency      metric.Histogram  // request written to response read
@@ -106,6 +107,7 @@ func (t *Totals) merge(o *Totals) {
 	c.FirstEvent.Merge(&o.Connect.FirstEvent)
 
 	t.Sends.Attempted += o.Sends.Attempted
+	t.Sends.CalledOff += o.Sends.CalledOff
 	add(t.Sends.Failures, o.Sends.Failures)
 	for class, text := range o.Sends.Texts {
 		keepFirst(t.Sends.Texts, class, text)

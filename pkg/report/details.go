@@ -163,6 +163,9 @@ func (t table) roomsMetrics() []metric {
 		}
 		return known(r.Delivery.RatePerSecond, rate)
 	}})
+	if has(func(d *result.Delivery) int64 { return d.Sends.CalledOff }) {
+		m = append(m, must("sends called off", func(d *result.Delivery) int64 { return d.Sends.CalledOff }))
+	}
 	if has(func(d *result.Delivery) int64 { return d.Sends.Failed }) {
 		m = append(m, must("sends failed", func(d *result.Delivery) int64 { return d.Sends.Failed }))
 		m = append(m, t.classMetrics("sends: ", func(r *result.Run) map[string]int {

@@ -122,7 +122,7 @@ func (t table) nameRows() {
 
 // iterations is how many were asked for or, when only time bounded them, begun.
 func iterations(r *result.Run) *int {
-	if r.Params.Iterations != nil {
+	if r.Params.Iterations != nil && r.Params.DurationNS == nil {
 		return r.Params.Iterations
 	}
 	if r.Delivery != nil {

@@ -158,6 +158,7 @@ func trouble() *result.File {
 	}
 	run.Connect.FirstEventLatency = spread(590, 11*ms)
 	d := run.Delivery
+	d.Sends.CalledOff = 5
 	d.Sends.Failed, d.Sends.Failures = 3, map[string]int{"status 500": 2, "timed out": 1}
 	d.Sends.Examples = []result.FailureExample{{Class: "status 500", Text: "the server answered 500: \"no such room\""}}
 	d.Expected, d.Received = 5882, 5860

@@ -109,7 +109,7 @@ func (r row) remarks() []remark {
 		if run.Generator.OverloadReason != nil {
 			reason = ": " + *run.Generator.OverloadReason
 		}
-		say(validity, "overloaded", "the generator was too slow, do not trust the figures%s", reason)
+		say(validity, "overloaded", "the generator fell behind, take the figures as a bound%s", reason)
 	}
 
 	c := &run.Connect
@@ -122,6 +122,10 @@ func (r row) remarks() []remark {
 			count(int64(c.Dropped)), count(int64(c.Opened)), classes(c.Drops))
 	}
 	if d := run.Delivery; d != nil {
+		if d.Sends.CalledOff > 0 {
+			say(failure, "sends called off", "%s were due, but could not begin before their iteration ended",
+				count(d.Sends.CalledOff))
+		}
 		if d.Sends.Failed > 0 {
 			say(failure, "sends failed", "%s of %s: %s",
 				count(d.Sends.Failed), count(d.Sends.Attempted), classes(d.Sends.Failures))
@@ -134,8 +138,8 @@ func (r row) remarks() []remark {
 			say(failure, "delivery", "%s of %s expected copies%s", what, count(d.Expected), affected)
 		}
 		if d.Incomplete > 0 {
-			say(failure, "incomplete", "%s of %s iterations were not complete within %s",
-				count(int64(d.Incomplete)), count(int64(d.Iterations)), durationNS(run.Params.TimeoutNS))
+			say(failure, "incomplete", "%s of %s iterations did not get every copy that was due",
+				count(int64(d.Incomplete)), count(int64(d.Iterations)))
 		}
 	}
 

@@ -247,7 +247,7 @@ func full() *result.File {
 			OpenLatency: latency, TCPLatency: latency, HeaderLatency: latency, FirstEventLatency: latency,
 		},
 		Delivery: &result.Delivery{
-			Sends: result.Sends{Attempted: 2, Failed: 1, Failures: map[string]int{"status 500": 1}, Examples: []result.FailureExample{{Class: "status 500", Text: "the server answered 500"}}, Latency: latency},
+			Sends: result.Sends{Attempted: 2, CalledOff: 1, Failed: 1, Failures: map[string]int{"status 500": 1}, Examples: []result.FailureExample{{Class: "status 500", Text: "the server answered 500"}}, Latency: latency},
 			// 12 - 2 + 1 + 1
 			Expected: 12, Received: 12, Lost: new(int64(2)), Duplicate: new(int64(1)), Reordered: new(int64(1)),
 			Misrouted: new(int64(1)), Late: new(int64(1)), Foreign: new(int64(1)), OtherEvents: 6,

@@ -154,6 +154,7 @@ type Delivery struct {
 // Sends is what became of the messages on their way in.
 type Sends struct {
 	Attempted int64            `json:"attempted"`
+	CalledOff int64            `json:"called_off"` // due, but their iteration ended before they could begin
 	Failed    int64            `json:"failed"`
 	Failures  map[string]int   `json:"failures"`
 	Examples  []FailureExample `json:"examples"` // the first failure of each class, in words

@@ -31,7 +31,7 @@ type Event struct {
 }
 
 // Sink receives what a [Decoder] finds, in the order of the stream, on the
-// goroutine that called [Decoder.Write]. It must not call the Decoder. Time spent
+// goroutine that called [Decoder.Write]. Of the Decoder it may call LastEventID only. Time spent
 // in a sink delays the decoding, nothing else: it may block.
 type Sink interface {
 	// Event takes a dispatched event (section 9.2.6, "dispatch the event").

@@ -60,6 +60,6 @@
 //
 // Every slice given to a sink is valid during that call only, and must not be
 // modified: it may lie in the written slice or in a buffer that the next event
-// reuses. The sink must not call methods of the Decoder that is calling it. A
+// reuses. Of the Decoder that is calling it a sink may call LastEventID only. A
 // Decoder is for one goroutine at a time and must not be copied once written to.
 package sse

@@ -46,7 +46,7 @@ func (c *tally) Closed(_ int, f *Failure) {
 	}
 }
 
-func (c *tally) Message(Tag) target.Vars { return target.Vars{} }
+func (c *tally) Message(Tag) (target.Vars, bool) { return target.Vars{}, false }
 
 func (c *tally) Sent(Tag, time.Duration, *Failure) {}
 
@@ -177,4 +177,78 @@ func TestEventsAllocateNothing(t *testing.T) {
 			t.Logf("%d allocations for %d events", n, events)
 		}
 	})
+}
+
+// relay sends one message after the other.
+type relay struct {
+	tally
+	eng     Engine
+	payload []byte
+	left    int
+}
+
+func (r *relay) Message(Tag) (target.Vars, bool) { return target.Vars{Payload: r.payload}, true }
+
+func (r *relay) Sent(tag Tag, _ time.Duration, f *Failure) {
+	if r.left--; r.left == 0 || f != nil {
+		r.why = f
+		close(r.done)
+		return
+	}
+	r.eng.Send(tag + 1)
+}
+
+// TestSendsAllocateNothing makes 10,000 sends on the engine that promises it.
+func TestSendsAllocateNothing(t *testing.T) {
+	if !epollAvailable {
+		t.Skip("engine epoll needs Linux")
+	}
+	checkLeaks(t)
+	s := serve(t, func(p *peer) {
+		buf, answer := make([]byte, 4<<10), []byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		for {
+			n, err := p.Read(buf)
+			if err != nil {
+				return
+			}
+			if bytes.HasSuffix(buf[:n], []byte("hello")) {
+				if _, err := p.Write(answer); err != nil {
+					return
+				}
+			}
+		}
+	})
+	h := &relay{payload: []byte("hello")}
+	eng, err := New(Epoll, Config{
+		Target: at(t, target.Spec{URL: s.url("/"), SendURL: s.url("/send")}), Clients: 1, Handler: h, Clock: NewClock(), Timeout: patience,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer eng.Close()
+	h.eng = eng
+	var before, after runtime.MemStats
+	const sends = 10_000
+	for _, n := range []int{100, sends} { // the first ones make room
+		done := make(chan struct{})
+		runtime.ReadMemStats(&before)
+		eng.Do(func() {
+			h.left, h.done = n, done
+			eng.Send(0)
+		})
+		await(t, done)
+		runtime.ReadMemStats(&after)
+		if h.why != nil {
+			t.Fatal(h.why)
+		}
+	}
+	const most = 200
+	if n := after.Mallocs - before.Mallocs; n > most {
+		t.Errorf("%d allocations for %d sends, want at most %d", n, sends, most)
+	} else {
+		t.Logf("%d allocations for %d sends", n, sends)
+	}
+	if n := s.accepted(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
 }

@@ -20,11 +20,13 @@ func NewClock() *Clock {
 // Now is the time on c, in nanoseconds.
 func (c *Clock) Now() int64 { return c.wall + int64(time.Since(c.base)) }
 
-// both is the time on c together with what must be added to a time of the
-// system's real-time clock, such as the kernel stamps on received data, to bring
-// it onto c.
-func (c *Clock) both() (now, fromReal int64) {
+// stamp is for bytes that were read now and that the kernel says it received at
+// real, a time of the system's real-time clock; 0 when it does not say.
+func (c *Clock) stamp(real int64) Stamp {
 	t := time.Now()
-	now = c.wall + int64(t.Sub(c.base))
-	return now, now - t.UnixNano()
+	s := Stamp{Read: c.wall + int64(t.Sub(c.base))}
+	if real != 0 {
+		s.Kernel = real + s.Read - t.UnixNano()
+	}
+	return s
 }

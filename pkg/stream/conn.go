@@ -42,7 +42,7 @@ var longAgo = time.Unix(1, 0)
 
 // begin starts to open a, on the address that it was sent to last.
 func (c *conn) begin(a *attempt) {
-	deadline := time.Now().Add(time.Duration(a.timing.Dialed + int64(c.cfg.Timeout) - c.cfg.Clock.Now()))
+	deadline := time.Now().Add(time.Duration(c.cfg.deadline(a.timing.Dialed) - c.cfg.Clock.Now()))
 	o := a.opening
 	a.timing.Connected = 0
 	c.work.Go(func() {

@@ -93,10 +93,21 @@ func (c *conn) readOnce(a *attempt, tcp net.Conn, fd int) (n int, err error) {
 	case n == 0:
 		return 0, a.end()
 	}
-	now, fromReal := c.cfg.Clock.both()
-	at := Stamp{Read: now}
-	if real != 0 {
-		at.Kernel = real + fromReal
+	return n, c.feed(a, tcp, c.cfg.Clock.stamp(real), c.buf[:n])
+}
+
+// silent reports whether there is nothing to read from tcp, not even its end.
+func silent(tcp net.Conn) bool {
+	sc, ok := tcp.(syscall.Conn)
+	if !ok {
+		return true
 	}
-	return n, c.feed(a, tcp, at, c.buf[:n])
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var is bool
+	// Control rather than Read, which would look at the deadline first.
+	err = raw.Control(func(fd uintptr) { is = quiet(int(fd)) })
+	return err == nil && is
 }

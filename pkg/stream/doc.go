@@ -18,6 +18,11 @@
 //   - r3labs: the client of github.com/r3labs/sse/v2, with its own parsing and
 //     its deviations from the specification, for those whose service uses it.
 //
+// Sends are the same in each: requests of this package's own over keep-alive
+// connections of its own, so that the engines differ in nothing but how they
+// receive. A request is never sent twice: whether a server that closed the
+// connection under it has taken the message cannot be known.
+//
 // Byte slices given to a Handler are valid during the call only. A Handler must
 // not block: it holds up the whole shard.
 package stream

@@ -2,8 +2,10 @@ package stream
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +23,10 @@ type Engine interface {
 	Do(f func())
 	// Subscribe opens subscription id, which must not be open or opening. The
 	// outcome is a call of Handler.Opened or Handler.Closed. lastEventID, when not
-	// empty, goes with the request; it is not kept after the call.
+	// empty, goes with the request; it is not kept after the call. nil continues
+	// with the last event ID that id had, which is not that of its last Event: a
+	// block without data sets it too, HTML section 9.2.6. Engine r3labs has it from
+	// events alone, as its client offers no more.
 	Subscribe(id int, lastEventID []byte)
 	// Unsubscribe closes subscription id, open or opening, without a further
 	// Handler call about it. On a closed one it does nothing.
@@ -53,10 +58,16 @@ type Handler interface {
 	Retry(id int, d time.Duration)
 	// Closed: the subscription failed before it was open, or ended afterwards.
 	Closed(id int, f *Failure)
-	// Message is called when the send of tag begins, just before its request is
-	// written.
-	Message(tag Tag) target.Vars
-	// Sent: the response to the send was read after elapsed, or the send failed.
+	// Message is called when the send of tag begins: once a connection for it is
+	// established, with TLS where there is one, just before its request is written,
+	// so that what it takes to connect is no part of a latency. It is called too
+	// when no connection is to be had, just before Sent says so. When ok is false
+	// the send is called off: nothing is sent, Sent is not called, and the
+	// connection serves the next one.
+	Message(tag Tag) (v target.Vars, ok bool)
+	// Sent: the response to the send was read after elapsed, or the send failed. It
+	// is called once for each Message that was not called off. elapsed counts from
+	// Message on.
 	Sent(tag Tag, elapsed time.Duration, f *Failure)
 }
 
@@ -88,7 +99,9 @@ type Config struct {
 	Clients int            // ids run from 0 to Clients-1
 	Handler Handler
 	Clock   *Clock
-	Timeout time.Duration // for a subscription to open, and for a send
+	// Timeout is for a subscription to open, for a connection for sends to be
+	// established, and then for each send, from Handler.Message on.
+	Timeout time.Duration
 	// SendConnections bounds how many sends are under way at once.
 	SendConnections int
 	// Sources are the local addresses to spread subscriptions over, by client
@@ -97,6 +110,12 @@ type Config struct {
 	// MaxEventSize bounds the memory that one event may take, in bytes. 0 means
 	// [sse.DefaultLimit].
 	MaxEventSize int
+}
+
+// deadline is when what began at from, on the Clock, has taken too long. The
+// longest of times ends with the Clock's.
+func (c *Config) deadline(from int64) int64 {
+	return from + min(int64(c.Timeout), math.MaxInt64-from)
 }
 
 // Kind names an engine.
@@ -116,16 +135,21 @@ const (
 //nolint:gochecknoglobals // a constant table
 var Kinds = []Kind{Auto, Epoll, Conn, NetHTTP, R3Labs}
 
-// ParseKind finds the engine called name.
-func ParseKind(name string) (Kind, error) {
+// KindNames are the names of Kinds.
+func KindNames() []string {
 	names := make([]string, len(Kinds))
 	for i, k := range Kinds {
-		if string(k) == name {
-			return k, nil
-		}
 		names[i] = string(k)
 	}
-	return "", fmt.Errorf("unknown engine %q: choose one of %s", name, strings.Join(names, ", "))
+	return names
+}
+
+// ParseKind finds the engine called name.
+func ParseKind(name string) (Kind, error) {
+	if k := Kind(name); slices.Contains(Kinds, k) {
+		return k, nil
+	}
+	return "", fmt.Errorf("unknown engine %q: choose one of %s", name, strings.Join(KindNames(), ", "))
 }
 
 // For is the engine that k stands for with t. The error says why k cannot serve.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -32,11 +35,13 @@ type epoll struct {
 
 	disp    dispatcher
 	again   bool   // the Handler subscribed the id that disp is busy with
-	againID []byte // and resumes from here
+	heldID  []byte // that one's last event ID when it was unsubscribed, or subscribed again
 	conns   []subscription
 	opening deadlines
-	rest    map[int][]byte     // of requests that the socket did not take whole
-	moved   map[int]*redirects // subscriptions that were redirected
+	rest    map[int][]byte         // of requests that the socket did not take whole
+	moved   map[int]*redirects     // subscriptions that were redirected, until they are open
+	at      map[int]netip.AddrPort // where those are connected to that are not at the target's address
+	hosts   map[string]*host       // to which subscriptions were redirected, by host and port
 	sends   sendPool
 
 	ctx     context.Context // of look-ups
@@ -62,7 +67,7 @@ type state uint8
 
 const (
 	closed     state = iota
-	resolving        // a redirect's host is looked up
+	resolving        // a redirect's host is looked up, or a failure is about to be told
 	connecting       // no request written yet
 	requested        // waiting for the response head
 	open
@@ -88,6 +93,8 @@ func newEpoll(cfg Config) (Engine, error) {
 		conns:  make([]subscription, cfg.Clients),
 		rest:   map[int][]byte{},
 		moved:  map[int]*redirects{},
+		at:     map[int]netip.AddrPort{},
+		hosts:  map[string]*host{},
 		done:   make(chan struct{}),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -185,8 +192,8 @@ func (e *epoll) patience() int {
 	if !any {
 		return -1
 	}
-	left := time.Duration(at - e.cfg.Clock.Now())
-	return int(max(0, left)/time.Millisecond) + 1
+	left := time.Duration(max(0, at-e.cfg.Clock.Now()))
+	return int(min(left/time.Millisecond, math.MaxInt32-1)) + 1 // the kernel's int
 }
 
 // readInbox runs what Do was given. It returns false once the engine is closed.
@@ -218,7 +225,7 @@ func (e *epoll) release() {
 }
 
 func (e *epoll) expire() {
-	if e.opening.head < len(e.opening.queue) {
+	if e.opening.len() > 0 {
 		now := e.cfg.Clock.Now()
 		for {
 			d, ok := e.opening.expired(now, e.isOpenOrGone)
@@ -242,54 +249,97 @@ func (e *epoll) Subscribe(id int, lastEventID []byte) {
 	if e.disp.busy && e.disp.id == id {
 		// The Handler unsubscribed id in this very call, and the machine is still
 		// at work: read subscribes again once it has come to rest.
-		e.again, e.againID = true, append(e.againID[:0], lastEventID...)
+		e.again = true
+		if lastEventID != nil {
+			e.heldID = append(e.heldID[:0], lastEventID...)
+		}
 		return
 	}
 	c := &e.conns[id]
-	c.dec.SetLastEventID(lastEventID)
+	if lastEventID != nil {
+		c.dec.SetLastEventID(lastEventID)
+	}
 	c.timing = Timing{Dialed: e.cfg.Clock.Now()}
-	e.dial(id, c, e.cfg.Target.Subscribe.Addr)
+	e.dial(id, c)
 }
 
 // Unsubscribe implements [Engine].
 func (e *epoll) Unsubscribe(id int) {
 	if e.disp.busy && e.disp.id == id {
-		// read drops it once the machine has come to rest.
+		// read drops it once the machine has come to rest. What that finds until
+		// then never happened.
+		if !e.disp.stopped {
+			e.heldID = append(e.heldID[:0], e.conns[id].dec.LastEventID()...)
+		}
 		e.disp.stopped, e.again = true, false
 		return
 	}
 	e.drop(id, &e.conns[id])
 }
 
-// dial opens a socket to addr and writes the request if that goes at once, as it
-// does over loopback, where the handshake is done when connect returns.
-func (e *epoll) dial(id int, c *subscription, addr netip.AddrPort) {
+// dial connects a subscription to the target, or to where that redirected it, and
+// writes the request if that goes at once, as it does over loopback, where the
+// handshake is done when connect returns.
+func (e *epoll) dial(id int, c *subscription) {
+	for {
+		f := e.dialOnce(id, c)
+		if f == nil {
+			return
+		}
+		if !e.nextAddr(id) {
+			e.failLater(id, c, f)
+			return
+		}
+	}
+}
+
+// nextAddr moves a redirected subscription on to the next address of its host,
+// the one that it has having failed. It returns false when there is none.
+func (e *epoll) nextAddr(id int) bool {
+	r, ok := e.moved[id]
+	if !ok || len(r.addrs) < 2 {
+		return false
+	}
+	failed := r.addrs[0]
+	r.addrs = r.addrs[1:]
+	if h, ok := e.hosts[target.HostPort(r.to)]; ok && len(h.addrs) > 1 && h.addrs[0] == failed {
+		h.addrs = append(h.addrs[1:len(h.addrs):len(h.addrs)], failed) // spares the others the trial
+	}
+	return true
+}
+
+func (e *epoll) dialOnce(id int, c *subscription) *Failure {
+	c.hangUp()
 	c.reset(e.cfg.MaxEventSize)
 	c.gen++
 	c.state = connecting
+	addr := e.cfg.Target.Subscribe.Addr
+	delete(e.at, id)
+	if r, ok := e.moved[id]; ok && r.addrs[0] != addr {
+		addr = r.addrs[0]
+		e.at[id] = addr
+	}
 	fd, err := e.socket(addr, e.source(id))
 	if err != nil {
-		e.failLater(id, c, classify(err))
-		return
+		return classify(err)
 	}
 	c.fd = int32(fd)
 	if err := stampReceipts(fd); err != nil {
-		e.failLater(id, c, classify(fmt.Errorf("receive timestamps: %w", err)))
-		return
+		return classify(fmt.Errorf("receive timestamps: %w", err))
 	}
-	e.opening.add(deadline{at: c.timing.Dialed + int64(e.cfg.Timeout), index: int32(id), gen: c.gen}, e.isOpenOrGone)
+	e.opening.add(deadline{at: e.cfg.deadline(c.timing.Dialed), index: int32(id), gen: c.gen}, e.isOpenOrGone)
 	interest := uint32(unix.EPOLLIN)
 	again, f := e.writeRequest(id, c)
 	if f != nil {
-		e.failLater(id, c, f)
-		return
+		return f
 	}
 	if again {
 		interest |= unix.EPOLLOUT
 	}
 	if err := e.control(unix.EPOLL_CTL_ADD, fd, interest, int32(id), c.gen); err != nil {
-		e.failLater(id, c, classify(err))
+		return classify(err)
 	}
+	return nil
 }
 
 // source is the local address for a subscription.
@@ -302,6 +352,10 @@ func (e *epoll) source(id int) netip.Addr {
 
 // socket begins a connection to addr.
 func (e *epoll) socket(addr netip.AddrPort, source netip.Addr) (int, error) {
+	to, err := sockaddr(addr)
+	if err != nil {
+		return -1, fmt.Errorf("connect to %s: %w", addr, err)
+	}
 	family := unix.AF_INET
 	if addr.Addr().Unmap().Is6() {
 		family = unix.AF_INET6
@@ -310,29 +364,59 @@ func (e *epoll) socket(addr netip.AddrPort, source netip.Addr) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
-	err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if err == nil && source.IsValid() {
-		// The port is chosen at connect, per destination, instead of one for all.
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-		err = unix.Bind(fd, sockaddr(netip.AddrPortFrom(source, 0)))
+	if err := prepare(fd, source); err != nil {
+		return -1, errors.Join(err, unix.Close(fd))
 	}
-	if err == nil {
-		if err = unix.Connect(fd, sockaddr(addr)); errors.Is(err, unix.EINPROGRESS) {
-			err = nil
-		}
-	}
-	if err != nil {
+	if err := unix.Connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return -1, errors.Join(fmt.Errorf("connect to %s: %w", addr, err), unix.Close(fd))
 	}
 	return fd, nil
 }
 
-func sockaddr(addr netip.AddrPort) unix.Sockaddr {
+// prepare sets up a socket before it is connected.
+func prepare(fd int, source netip.Addr) error {
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return fmt.Errorf("socket: %w", err)
+	}
+	if !source.IsValid() {
+		return nil
+	}
+	// The port is chosen at connect, per destination, instead of one for all.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	from, err := sockaddr(netip.AddrPortFrom(source, 0))
+	if err == nil {
+		err = unix.Bind(fd, from)
+	}
+	if err != nil {
+		return fmt.Errorf("bind to %s: %w", source, err)
+	}
+	return nil
+}
+
+func sockaddr(addr netip.AddrPort) (unix.Sockaddr, error) {
 	ip := addr.Addr().Unmap()
 	if ip.Is4() {
-		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: ip.As4()}
+		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: ip.As4()}, nil
 	}
-	return &unix.SockaddrInet6{Port: int(addr.Port()), Addr: ip.As16()}
+	zone, err := zoneID(ip.Zone())
+	return &unix.SockaddrInet6{Port: int(addr.Port()), Addr: ip.As16(), ZoneId: zone}, err
+}
+
+// zoneID is the number of the interface to which an address of its link belongs,
+// RFC 4007 section 11; 0 is none.
+func zoneID(zone string) (uint32, error) {
+	if zone == "" {
+		return 0, nil
+	}
+	ifi, err := net.InterfaceByName(zone)
+	if err == nil {
+		return uint32(ifi.Index), nil
+	}
+	n, nerr := strconv.ParseUint(zone, 10, 32)
+	if nerr != nil {
+		return 0, fmt.Errorf("zone %q: %w", zone, err)
+	}
+	return uint32(n), nil
 }
 
 func (e *epoll) control(op, fd int, events uint32, index, about int32) error {
@@ -383,8 +467,8 @@ func (e *epoll) subscribeRequest(id int, c *subscription) []byte {
 }
 
 func (e *epoll) addr(id int) netip.AddrPort {
-	if r, ok := e.moved[id]; ok {
-		return r.addr
+	if addr, ok := e.at[id]; ok {
+		return addr
 	}
 	return e.cfg.Target.Subscribe.Addr
 }
@@ -393,6 +477,10 @@ func (e *epoll) addr(id int) netip.AddrPort {
 func (e *epoll) ready(id int, c *subscription, events uint32) {
 	if events&unix.EPOLLOUT != 0 {
 		again, f := e.writeRequest(id, c)
+		if f != nil && c.state == connecting && e.nextAddr(id) {
+			e.dial(id, c)
+			return
+		}
 		if f != nil {
 			e.fail(id, c, f)
 			return
@@ -421,18 +509,14 @@ func (e *epoll) read(id int, c *subscription) {
 		e.fail(id, c, classify(c.end()))
 		return
 	}
-	now, fromReal := e.cfg.Clock.both()
-	at := Stamp{Read: now}
-	if real != 0 {
-		at.Kernel = real + fromReal
-	}
 	e.disp.timing = c.timing
-	err := e.disp.write(&c.machine, id, at, e.buf[:n])
+	err := e.disp.write(&c.machine, id, e.cfg.Clock.stamp(real), e.buf[:n])
 	if e.disp.stopped {
 		e.drop(id, c)
+		c.dec.SetLastEventID(e.heldID)
 		if e.again {
 			e.again = false
-			e.Subscribe(id, e.againID)
+			e.Subscribe(id, nil)
 		}
 		return
 	}
@@ -452,39 +536,7 @@ func (e *epoll) ended(id int, c *subscription, err error) {
 		e.fail(id, c, classify(err))
 		return
 	}
-	r, ok := e.moved[id]
-	if !ok {
-		u, err := e.cfg.Target.Subscribe.URL(e.cfg.Handler.Vars(id))
-		if err != nil {
-			e.fail(id, c, classify(err))
-			return
-		}
-		r = &redirects{to: u, addr: e.cfg.Target.Subscribe.Addr}
-	}
-	if f := r.follow(to.location, "http"); f != nil {
-		e.fail(id, c, f)
-		return
-	}
-	dialed := c.timing
-	e.drop(id, c)
-	c.state = resolving
-	c.timing = dialed
-	e.moved[id] = r
-	gen, left := c.gen, time.Duration(c.timing.Dialed+int64(e.cfg.Timeout)-e.cfg.Clock.Now())
-	e.lookups.Go(func() {
-		addr, err := target.Lookup(e.ctx, target.HostPort(r.to), left)
-		e.Do(func() {
-			if c.gen != gen || c.state != resolving {
-				return
-			}
-			if err != nil {
-				e.fail(id, c, classify(err))
-				return
-			}
-			r.addr = addr
-			e.dial(id, c, addr)
-		})
-	})
+	e.redirect(id, c, to.location)
 }
 
 // fail ends subscription id and tells the Handler why.
@@ -508,15 +560,20 @@ func (e *epoll) failLater(id int, c *subscription, f *Failure) {
 
 // drop closes a subscription's socket and forgets what was going on.
 func (e *epoll) drop(id int, c *subscription) {
-	if c.fd >= 0 {
-		_ = unix.Close(int(c.fd)) // which also takes it out of the epoll set
-		c.fd = -1
-	}
+	c.hangUp()
 	if c.state != closed {
 		c.gen++
 		c.state = closed
 		delete(e.rest, id)
 		delete(e.moved, id)
+		delete(e.at, id)
 		c.reset(e.cfg.MaxEventSize)
+	}
+}
+
+func (c *subscription) hangUp() {
+	if c.fd >= 0 {
+		_ = unix.Close(int(c.fd)) // which also takes it out of the epoll set
+		c.fd = -1
 	}
 }

@@ -2,108 +2,155 @@ package stream
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/sseload/sseload/pkg/stream/http1"
+	"github.com/sseload/sseload/pkg/target"
 )
 
 // sendPool sends messages over keep-alive connections that the epoll loop reads
-// too: no goroutine and no allocation per send.
+// too: no goroutine and no allocation per send. A message is taken out of the
+// queue when there is a connection for it, established and free.
 type sendPool struct {
-	e         *epoll
-	limit     int
-	conns     []sendConn
-	idle      []int32 // indices of connections that wait for a message
-	unused    []int32 // indices without a connection
-	queue     []Tag   // messages that wait for a connection
-	head      int
-	deadlines deadlines
+	e          *epoll
+	limit      int
+	conns      []sendConn
+	idle       []int32   // indices of connections that wait for a message, the one used last at the end
+	unused     []int32   // indices without a connection
+	connecting int       // how many are in that state
+	queue      fifo[Tag] // messages that wait for a connection
+	deadlines  deadlines
 }
 
 // sendConn is one connection. At most one send is under way on it.
 type sendConn struct {
-	resp  http1.Response
-	head  response
-	fd    int32
-	gen   int32 // moves on with each socket
-	busy  bool
-	wait  bool // for the socket to be writable
-	rest  []byte
-	tag   Tag
-	begun int64
+	resp     http1.Response
+	head     response
+	fd       int32
+	gen      int32 // moves on with each socket
+	state    sendState
+	wait     bool // for the socket to be writable
+	rest     []byte
+	tag      Tag
+	begun    int64
+	deadline int64 // of what state says
 }
+
+type sendState uint8
+
+const (
+	sendFree       sendState = iota // no connection, or one that waits for a message
+	sendConnecting                  // not established yet
+	sendBusy                        // until the response is there
+)
 
 // Send implements [Engine].
 func (e *epoll) Send(tag Tag) {
-	s := &e.sends
-	if s.head < len(s.queue) || !s.begin(tag) { // what waits goes first
-		s.queue = append(s.queue, tag)
-	}
+	e.sends.queue.push(tag)
+	e.sends.pump()
 }
 
-// begin starts a send if a connection is free or may be opened.
-func (s *sendPool) begin(tag Tag) bool {
-	if n := len(s.idle); n > 0 {
-		i := s.idle[n-1]
-		s.idle = s.idle[:n-1]
-		s.start(i, tag)
-		return true
-	}
-	if n := len(s.unused); n > 0 {
-		i := s.unused[n-1]
-		s.unused = s.unused[:n-1]
-		s.dial(i, tag)
-		return true
-	}
-	if len(s.conns) < s.limit {
-		s.conns = append(s.conns, sendConn{fd: -1})
-		s.dial(int32(len(s.conns)-1), tag)
-		return true
-	}
-	return false
-}
-
-// next begins what waits.
-func (s *sendPool) next() {
-	for s.head < len(s.queue) {
-		if !s.begin(s.queue[s.head]) {
+// pump sees to it that there is, or will be, a connection for each message that
+// waits, up to the limit.
+func (s *sendPool) pump() {
+	for s.queue.len() > 0 {
+		if i, ok := s.takeIdle(); ok {
+			s.serve(i)
+			continue
+		}
+		if s.connecting >= s.queue.len() {
 			return
 		}
-		s.head++
-		if s.head > 1024 && s.head > len(s.queue)/2 {
-			s.queue, s.head = s.queue[:copy(s.queue, s.queue[s.head:])], 0
+		i, ok := s.place()
+		if !ok {
+			return
 		}
+		s.dial(i)
 	}
-	s.queue, s.head = s.queue[:0], 0
 }
 
-func (s *sendPool) dial(i int32, tag Tag) {
+// takeIdle takes an idle connection that the server has not ended.
+func (s *sendPool) takeIdle() (i int32, ok bool) {
+	for n := len(s.idle); n > 0; n = len(s.idle) {
+		i = s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		if quiet(int(s.conns[i].fd)) {
+			return i, true
+		}
+		s.drop(i)
+	}
+	return 0, false
+}
+
+// place is an index for a new connection.
+func (s *sendPool) place() (i int32, ok bool) {
+	if n := len(s.unused); n > 0 {
+		i = s.unused[n-1]
+		s.unused = s.unused[:n-1]
+		return i, true
+	}
+	if len(s.conns) == s.limit {
+		return 0, false
+	}
+	s.conns = append(s.conns, sendConn{fd: -1})
+	return int32(len(s.conns) - 1), true
+}
+
+func (s *sendPool) dial(i int32) {
 	c := &s.conns[i]
 	c.resp.Reset()
+	c.gen++
+	c.state = sendConnecting
+	s.connecting++
 	fd, err := s.e.socket(s.e.cfg.Target.Send.Addr, firstSource(s.e.cfg.Sources))
-	if err == nil {
-		c.fd = int32(fd)
-		c.gen++
-		err = s.e.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, i, -c.gen)
-	}
 	if err != nil {
-		c.tag, c.busy, c.begun = tag, true, s.e.cfg.Clock.Now()
 		s.failLater(i, classify(err))
 		return
 	}
-	s.start(i, tag)
+	c.fd, c.wait = int32(fd), true
+	if err := s.e.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLOUT, i, -c.gen); err != nil {
+		s.failLater(i, classify(err))
+		return
+	}
+	s.expect(i)
 }
 
-// start sends tag over connection i, which is free.
-func (s *sendPool) start(i int32, tag Tag) {
+// expect sets the deadline of what connection i is about to do.
+func (s *sendPool) expect(i int32) {
 	c := &s.conns[i]
-	c.busy, c.tag = true, tag
-	v := s.e.cfg.Handler.Message(tag)
+	c.deadline = s.e.cfg.deadline(s.e.cfg.Clock.Now())
+	s.deadlines.add(deadline{at: c.deadline, index: i, gen: c.gen}, s.isDone)
+}
+
+// take takes the next message out of the queue that is not called off.
+func (s *sendPool) take() (tag Tag, v target.Vars, ok bool) {
+	for {
+		if tag, ok = s.queue.pop(); !ok {
+			return tag, v, false
+		}
+		if v, ok = s.e.cfg.Handler.Message(tag); ok {
+			return tag, v, true
+		}
+	}
+}
+
+// serve sends a message over connection i, which is free, or lets it wait for
+// one.
+func (s *sendPool) serve(i int32) {
+	tag, v, ok := s.take()
+	c := &s.conns[i] // taken now: the Handler may have called Send
+	if !ok {
+		if s.watch(i, false) {
+			s.idle = append(s.idle, i)
+		}
+		return
+	}
+	c.state, c.tag, c.begun = sendBusy, tag, s.e.cfg.Clock.Now()
 	s.e.request, s.e.scratch = s.e.cfg.Target.Send.Append(s.e.request[:0], s.e.scratch, v, nil)
-	c.begun = s.e.cfg.Clock.Now()
-	s.deadlines.add(deadline{at: c.begun + int64(s.e.cfg.Timeout), index: i, gen: c.gen}, s.isDone)
+	s.expect(i)
 	s.write(i, s.e.request)
 }
 
@@ -111,37 +158,50 @@ func (s *sendPool) start(i int32, tag Tag) {
 func (s *sendPool) write(i int32, p []byte) {
 	c := &s.conns[i]
 	n, errno := write(int(c.fd), p)
-	if errno != 0 && errno != unix.EAGAIN && errno != unix.ENOTCONN {
+	if errno != 0 && errno != unix.EAGAIN {
 		s.failLater(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Addr, errno)))
 		return
 	}
-	waits := n < len(p)
-	if waits {
-		c.rest = append(c.rest[:0:0], p[n:]...)
-	} else {
-		c.rest = nil
+	c.rest = nil
+	if n < len(p) {
+		c.rest = append(c.rest, p[n:]...)
 	}
-	if waits != c.wait {
-		c.wait = waits
-		interest := uint32(unix.EPOLLIN)
-		if waits {
-			interest |= unix.EPOLLOUT
-		}
-		if err := s.e.control(unix.EPOLL_CTL_MOD, int(c.fd), interest, i, -c.gen); err != nil {
-			s.failLater(i, classify(err))
-		}
-	}
+	s.watch(i, n < len(p))
 }
 
-// isDone tells whether the send that d was set for has ended. A connection
-// carries one send at a time, so a later one began after d's time was set.
+// watch has epoll tell when connection i can be read, and also, if write is true,
+// when it can be written. It returns false when that fails, and i with it.
+func (s *sendPool) watch(i int32, write bool) bool {
+	c := &s.conns[i]
+	if write == c.wait {
+		return true
+	}
+	c.wait = write
+	interest := uint32(unix.EPOLLIN)
+	if write {
+		interest |= unix.EPOLLOUT
+	}
+	err := s.e.control(unix.EPOLL_CTL_MOD, int(c.fd), interest, i, -c.gen)
+	if err == nil {
+		return true
+	}
+	if c.state == sendBusy {
+		s.failLater(i, classify(err))
+	} else {
+		s.drop(i)
+	}
+	return false
+}
+
+// isDone tells whether what d was set for is over. A connection does one thing at
+// a time, and each sets a later deadline.
 func (s *sendPool) isDone(d deadline) bool {
 	c := &s.conns[d.index]
-	return c.gen != d.gen || !c.busy || c.begun+int64(s.e.cfg.Timeout) != d.at
+	return c.gen != d.gen || c.state == sendFree || c.deadline != d.at
 }
 
 func (s *sendPool) expire() {
-	if s.deadlines.head == len(s.deadlines.queue) {
+	if s.deadlines.len() == 0 {
 		return
 	}
 	now := s.e.cfg.Clock.Now()
@@ -150,7 +210,7 @@ func (s *sendPool) expire() {
 		if !ok {
 			return
 		}
-		s.fail(d.index, failuref(TimedOut, "no response to the send within %s", s.e.cfg.Timeout))
+		s.fail(d.index, sendTimeout(s.conns[d.index].state == sendBusy, s.e.cfg.Timeout))
 	}
 }
 
@@ -158,6 +218,10 @@ func (s *sendPool) expire() {
 func (s *sendPool) ready(i, gen int32, events uint32) {
 	c := &s.conns[i]
 	if c.gen != gen || c.fd < 0 {
+		return
+	}
+	if c.state == sendConnecting {
+		s.connected(i)
 		return
 	}
 	if events&unix.EPOLLOUT != 0 && len(c.rest) > 0 {
@@ -168,31 +232,48 @@ func (s *sendPool) ready(i, gen int32, events uint32) {
 	}
 }
 
+// connected puts connection i to use, unless connecting it has failed.
+func (s *sendPool) connected(i int32) {
+	errno, err := unix.GetsockoptInt(int(s.conns[i].fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && errno != 0 {
+		err = unix.Errno(errno)
+	}
+	if err != nil {
+		s.fail(i, classify(fmt.Errorf("connect to %s: %w", s.e.cfg.Target.Send.Addr, err)))
+		return
+	}
+	s.conns[i].state = sendFree
+	s.connecting--
+	s.serve(i)
+}
+
 func (s *sendPool) read(i int32) {
 	c := &s.conns[i]
 	n, _, errno := s.e.recv.read(int(c.fd), s.e.buf)
 	switch {
 	case errno == unix.EAGAIN:
 		return
-	case errno != 0:
-		s.lost(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Addr, errno)))
+	case c.state == sendFree: // the server ends an idle connection, or it babbles
+		if k := slices.Index(s.idle, i); k >= 0 {
+			s.idle = slices.Delete(s.idle, k, k+1)
+		}
+		s.drop(i)
 		return
-	case !c.busy: // an idle connection is closed by the server, or it babbles
-		s.lost(i, nil)
+	case errno != 0:
+		s.fail(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Addr, errno)))
 		return
 	case n == 0:
-		err := c.resp.End()
-		if err == nil {
-			s.finish(i, false)
-		} else {
-			s.lost(i, classify(fmt.Errorf("send: %w", err)))
+		if err := c.resp.End(); err != nil {
+			s.fail(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Addr, err)))
+			return
 		}
+		s.finish(i, false)
 		return
 	}
 	used, err := c.resp.Write(s.e.buf[:n], &c.head)
 	switch {
 	case err != nil:
-		s.lost(i, classify(fmt.Errorf("send: %w", err)))
+		s.fail(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Addr, err)))
 	case c.resp.Done():
 		// A server may answer before it has read the request: the rest of that
 		// must not be taken for the next one.
@@ -206,46 +287,38 @@ func (s *sendPool) finish(i int32, keep bool) {
 	tag, elapsed := c.tag, time.Duration(s.e.cfg.Clock.Now()-c.begun)
 	f := c.head.failure()
 	if keep {
-		c.busy = false
+		c.state = sendFree
 		c.resp.Reset()
 		s.idle = append(s.idle, i)
 	} else {
 		s.drop(i)
 	}
 	s.e.cfg.Handler.Sent(tag, elapsed, f)
-	s.next()
+	s.pump()
 }
 
-// lost handles the end of connection i, under a send (f says why) or idle.
-func (s *sendPool) lost(i int32, f *Failure) {
-	if s.conns[i].busy {
-		s.fail(i, f)
-		return
-	}
-	for k, idle := range s.idle {
-		if idle == i {
-			s.idle = append(s.idle[:k], s.idle[k+1:]...)
-			break
-		}
-	}
-	s.drop(i)
-}
-
-// fail ends the send on connection i, and the connection with it.
+// fail ends connection i, and the send on it. If it was still connecting, the
+// message is one that has waited for it.
 func (s *sendPool) fail(i int32, f *Failure) {
 	c := &s.conns[i]
-	tag, elapsed := c.tag, time.Duration(s.e.cfg.Clock.Now()-c.begun)
+	tag, ok, begun := c.tag, true, c.begun
+	connecting := c.state == sendConnecting
 	s.drop(i)
-	s.e.cfg.Handler.Sent(tag, elapsed, f)
-	s.next()
+	if connecting {
+		tag, _, ok = s.take()
+		begun = s.e.cfg.Clock.Now()
+	}
+	if ok {
+		s.e.cfg.Handler.Sent(tag, time.Duration(s.e.cfg.Clock.Now()-begun), f)
+	}
+	s.pump()
 }
 
 // failLater is fail outside of Send's caller.
 func (s *sendPool) failLater(i int32, f *Failure) {
-	c := &s.conns[i]
-	gen := c.gen
+	gen := s.conns[i].gen
 	s.e.Do(func() {
-		if c := &s.conns[i]; c.gen == gen && c.busy {
+		if c := &s.conns[i]; c.gen == gen && c.state != sendFree {
 			s.fail(i, f)
 		}
 	})
@@ -257,6 +330,10 @@ func (s *sendPool) drop(i int32) {
 	if c.fd >= 0 {
 		_ = unix.Close(int(c.fd))
 	}
+	if c.state == sendConnecting {
+		s.connecting--
+	}
+	c.resp.Reset() // gives a buffer back
 	*c = sendConn{fd: -1, gen: c.gen + 1}
 	s.unused = append(s.unused, i)
 }

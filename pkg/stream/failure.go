@@ -156,6 +156,15 @@ func openTimeout(connected bool, timeout time.Duration) *Failure {
 	return failuref(TimedOut, "%s within %s", what, timeout)
 }
 
+// sendTimeout is openTimeout for a send.
+func sendTimeout(connected bool, timeout time.Duration) *Failure {
+	what := "no connection for the send"
+	if connected {
+		what = "no response to the send"
+	}
+	return failuref(TimedOut, "%s within %s", what, timeout)
+}
+
 func statusFailure(status int) *Failure {
 	f := failuref(Status, "the server answered %d", status)
 	f.Status = status

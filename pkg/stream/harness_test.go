@@ -55,6 +55,7 @@ func theseEngines(t *testing.T, kinds []Kind, f func(*testing.T, Kind)) {
 
 func checkLeaks(t *testing.T) {
 	t.Helper()
+	refusedURL(t) // the runtime's first socket costs it descriptors that stay
 	goroutines, files := goleak.IgnoreCurrent(), openFiles(t)
 	t.Cleanup(func() {
 		goleak.VerifyNone(t, goroutines)
@@ -243,6 +244,9 @@ type probe struct {
 	on     func(fact)            // called in the Handler call, may be nil
 	vars   func(int) target.Vars // may be nil
 	msg    func(Tag) target.Vars // may be nil
+	off    func(Tag) bool        // which sends are called off; may be nil
+	begun  map[Tag]int           // sends that Message has begun, and Sent not ended
+	asked  int                   // calls of Message
 	calls  int                   // unsynchronised on purpose: the race detector watches it
 	inside atomic.Int32
 }
@@ -269,12 +273,20 @@ func (p *probe) Vars(id int) target.Vars {
 	return target.Vars{Client: id, Room: id / 6}
 }
 
-func (p *probe) Message(tag Tag) target.Vars {
+func (p *probe) Message(tag Tag) (target.Vars, bool) {
 	p.calls++
-	if p.msg != nil {
-		return p.msg(tag)
+	p.asked++
+	if p.off != nil && p.off(tag) {
+		return target.Vars{}, false
 	}
-	return target.Vars{Client: int(tag), Payload: fmt.Appendf(nil, "payload %d", tag)}
+	if p.begun == nil {
+		p.begun = map[Tag]int{}
+	}
+	p.begun[tag]++
+	if p.msg != nil {
+		return p.msg(tag), true
+	}
+	return target.Vars{Client: int(tag), Payload: fmt.Appendf(nil, "payload %d", tag)}, true
 }
 
 func (p *probe) Opened(id int, t Timing) { p.note(fact{text: "opened", id: id, timing: t}) }
@@ -300,6 +312,11 @@ func (p *probe) Closed(id int, f *Failure) {
 }
 
 func (p *probe) Sent(tag Tag, elapsed time.Duration, f *Failure) {
+	if p.begun[tag] == 0 {
+		p.t.Errorf("send %d ended without having begun", tag)
+	} else {
+		p.begun[tag]--
+	}
 	text := "sent"
 	if f != nil {
 		text += ": " + f.Key()

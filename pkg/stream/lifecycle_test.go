@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"runtime"
@@ -83,7 +84,8 @@ func TestRedirects(t *testing.T) {
 		s := serve(t, func(c *peer) {
 			r := c.request()
 			if r == nil {
-				return // a trial connection
+				t.Error("a connection without a request")
+				return
 			}
 			requests <- r
 			to := map[string]string{
@@ -235,6 +237,273 @@ func TestResume(t *testing.T) {
 				t.Errorf("resumed from %q, want %q", got, c.id)
 			}
 		}
+	})
+}
+
+// TestResumeFromNil: an ID counts without data, and without an Event.
+func TestResumeFromNil(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		ids := make(chan string, 3)
+		s := serve(t, func(c *peer) {
+			if r := c.request(); r != nil {
+				id := r.Header.Get("Last-Event-ID")
+				ids <- id
+				if id == "" {
+					c.say(stream("id: 98\ndata: a\n\nid: 99\n\n"))
+				} else {
+					c.say("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+				}
+			}
+		})
+		p := start(t, k, Config{Target: at(t, target.Spec{URL: s.url("/")}), Clients: 2})
+		for _, c := range []struct {
+			resume []byte
+			want   string
+		}{
+			{nil, ""}, {nil, "99"}, {nil, "99"}, {[]byte{}, ""}, {nil, "99"}, {[]byte("7"), "7"}, {nil, "7"},
+		} {
+			p.do(func() { p.eng.Subscribe(1, c.resume) })
+			p.untilClosed()
+			if got := await(t, ids); got != c.want {
+				t.Fatalf("after %q: resumed from %q, want %q", c.resume, got, c.want)
+			}
+		}
+	})
+}
+
+// TestResumeFromWithin: what the Handler has not been told of when it unsubscribes
+// did not happen, though it was read.
+func TestResumeFromWithin(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		ids := make(chan string, 3)
+		s := serve(t, func(c *peer) {
+			if r := c.request(); r != nil {
+				ids <- r.Header.Get("Last-Event-ID")
+				c.say(stream("id: 1\ndata: a\n\nid: 2\ndata: b\n\n"))
+				c.gone()
+			}
+		})
+		p := &probe{t: t, facts: make(chan fact, 100)}
+		p.on = func(f fact) {
+			if strings.HasPrefix(f.text, "message") {
+				p.eng.Unsubscribe(0)
+			}
+		}
+		startWith(t, k, Config{Target: at(t, target.Spec{URL: s.url("/")})}, p)
+		for _, want := range []string{"", "1"} {
+			p.do(func() { p.eng.Subscribe(0, nil) })
+			p.expect("opened")
+			p.expect(`message "a" id 1`)
+			if got := await(t, ids); got != want {
+				t.Errorf("resumed from %q, want %q", got, want)
+			}
+		}
+		p.quiet()
+	})
+}
+
+// TestRequestTarget: every engine asks for what the user wrote.
+func TestRequestTarget(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		lines := make(chan string, 1)
+		s := serve(t, func(c *peer) {
+			line, err := c.in.ReadString('\n')
+			if err != nil {
+				t.Error(err)
+			}
+			lines <- strings.TrimSpace(line)
+			c.say("HTTP/1.1 204 No Content\r\n\r\n")
+		})
+		for path, want := range map[string]string{
+			"/a|b%2Fc~d;e{{f}/{client}?q=|{{x}&%7e;'\"": "/a|b%2Fc~d;e{f}/0?q=|{x}&%7e;'%22",
+			"//a/../b?": "//a/../b?",
+			"?x=1":      "/?x=1",
+		} {
+			tg := at(t, target.Spec{URL: s.url(path), SendURL: s.url(path), SendHeaders: []string{"X: {payload}"}, Literal: true})
+			p := start(t, k, Config{Target: tg})
+			p.subscribe(0, "")
+			p.expect("closed: status 204")
+			if got := await(t, lines); got != "GET "+want+" HTTP/1.1" {
+				t.Errorf("subscribed by %s, want %s", got, want)
+			}
+			p.send(0)
+			p.expect("sent")
+			if got := await(t, lines); got != "POST "+want+" HTTP/1.1" {
+				t.Errorf("sent by %s, want %s", got, want)
+			}
+		}
+	})
+}
+
+// TestRedirectConnectsOnce: nobody tries whether the destination is there.
+func TestRedirectConnectsOnce(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		const clients = 20
+		there := serve(t, answer(stream("data: there\n\n")))
+		_, port, err := net.SplitHostPort(there.ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := serve(t, func(c *peer) {
+			switch r := c.request(); {
+			case r == nil:
+			case r.URL.Path == "/0":
+				c.say("HTTP/1.1 302 Found\r\nLocation: /1\r\n\r\n")
+			default:
+				// A name, of whose addresses perhaps not every one is served.
+				c.say("HTTP/1.1 302 Found\r\nLocation: http://localhost:" + port + "/\r\n\r\n")
+			}
+		})
+		p := start(t, k, Config{Target: at(t, target.Spec{URL: s.url("/0")}), Clients: clients})
+		p.do(func() {
+			for id := range clients {
+				p.eng.Subscribe(id, nil)
+			}
+		})
+		for opened := 0; opened < clients; {
+			switch f := p.next(); f.text {
+			case "opened":
+				opened++
+			case `message "there"`, "closed: ended":
+			default:
+				t.Fatalf("%s: %v", f.text, f.failure)
+			}
+		}
+		if here, there := s.accepted(), there.accepted(); here != 2*clients || there != clients {
+			t.Errorf("%d and %d connections, want %d and %d", here, there, 2*clients, clients)
+		}
+	})
+}
+
+// TestRedirectUnsubscribed: who does not wait for a look-up any more is not
+// connected, and not told of it.
+func TestRedirectUnsubscribed(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		there := serve(t, answer(stream("data: there\n\n")))
+		location := strings.Replace(there.url("/"), "127.0.0.1", "localhost", 1)
+		answered := make(chan struct{}, 9)
+		s := serve(t, func(c *peer) {
+			c.request()
+			c.say("HTTP/1.1 302 Found\r\nLocation: " + location + "\r\n\r\n")
+			answered <- struct{}{}
+		})
+		p := start(t, k, Config{Target: at(t, target.Spec{URL: s.url("/")}), Clients: 2})
+		p.subscribe(0, "")
+		await(t, answered)
+		p.do(func() { p.eng.Unsubscribe(0) })
+		for len(p.facts) > 0 { // it may have been quicker
+			p.next()
+		}
+		p.subscribe(1, "")
+		for _, want := range []string{"opened", `message "there"`, "closed: ended"} {
+			if f := p.expect(want); f.id != 1 {
+				t.Errorf("%q is about %d, which was unsubscribed", f.text, f.id)
+			}
+		}
+		p.quiet()
+	})
+}
+
+func TestRedirectWithoutHost(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		label := strings.Repeat("x", 64) // is too long, so nobody has to be asked, RFC 1035 section 2.3.4
+		s := serve(t, answer("HTTP/1.1 302 Found\r\nLocation: http://"+label+".invalid/\r\n\r\n"))
+		p := start(t, k, Config{Target: at(t, target.Spec{URL: s.url("/")})})
+		for range 2 {
+			p.subscribe(0, "")
+			if f := p.expect("closed: dns"); !strings.Contains(f.failure.Error(), label) {
+				t.Errorf("%q does not name the host", f.failure)
+			}
+		}
+	})
+}
+
+// TestFailureAfterRedirect names the server that failed.
+func TestFailureAfterRedirect(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		seen := make(chan struct{})
+		there := serve(t, func(c *peer) {
+			if c.request() != nil && c.say(stream("data: a\n\n")) {
+				c.hold(seen)
+				c.reset()
+			}
+		})
+		s := serve(t, answer("HTTP/1.1 302 Found\r\nLocation: "+there.url("/")+"\r\n\r\n"))
+		p := start(t, k, Config{Target: at(t, target.Spec{URL: s.url("/")})})
+		p.subscribe(0, "")
+		p.expect("opened")
+		p.expect(`message "a"`)
+		close(seen)
+		text := p.expect("closed: reset").failure.Error()
+		if !strings.Contains(text, there.ln.Addr().String()) || strings.Contains(text, s.ln.Addr().String()) {
+			t.Errorf("%q does not name %s", text, there.ln.Addr())
+		}
+	})
+}
+
+// TestLongestTimeout has nothing time out at once.
+func TestLongestTimeout(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		quiet := make(chan struct{}, 1)
+		s := serve(t, func(c *peer) {
+			for r := c.request(); r != nil; r = c.request() {
+				switch r.URL.Path {
+				case "/0":
+					c.say("HTTP/1.1 302 Found\r\nLocation: /2\r\n\r\n")
+					return
+				case "/1":
+					quiet <- struct{}{}
+					c.gone()
+				case "/2":
+					c.say(stream("data: a\n\n"))
+					return
+				default:
+					c.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				}
+			}
+		})
+		p := start(t, k, Config{
+			Target: at(t, target.Spec{URL: s.url("/{client}"), SendURL: s.url("/send")}), Clients: 2, Timeout: math.MaxInt64,
+		})
+		p.subscribe(1, "")
+		await(t, quiet)
+		p.subscribe(0, "")
+		p.expect("opened")
+		p.expect(`message "a"`)
+		p.expect("closed: ended")
+		for tag := range Tag(2) {
+			p.send(tag)
+			p.expect("sent")
+		}
+		p.quiet()
+	})
+}
+
+// TestForeignSource dials from an address that is not this machine's.
+func TestForeignSource(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		s := serve(t, func(*peer) { t.Error("connected") })
+		p := start(t, k, Config{
+			Target: at(t, target.Spec{URL: s.url("/"), SendURL: s.url("/")}), Sources: addrs("192.0.2.1"), SendConnections: 2,
+		})
+		named := func(f *Failure) {
+			if text := f.Error(); !strings.Contains(text, "bind") || !strings.Contains(text, "192.0.2.1") {
+				t.Errorf("%q does not say what could not be bound", text)
+			}
+		}
+		p.subscribe(0, "")
+		named(p.expect("closed: no ports").failure)
+		p.send(1, 2, 3, 4, 5)
+		seen := map[Tag]bool{}
+		for range 5 {
+			f := p.expect("sent: no ports")
+			named(f.failure)
+			seen[f.tag] = true
+		}
+		if len(seen) != 5 {
+			t.Errorf("%d sends failed, want 5", len(seen))
+		}
+		p.quiet()
 	})
 }
 

@@ -12,7 +12,6 @@ import (
 	r3 "github.com/r3labs/sse/v2"
 
 	"github.com/sseload/sseload/pkg/sse"
-	"github.com/sseload/sseload/pkg/target"
 )
 
 // r3labs is an Engine on the client of github.com/r3labs/sse/v2, for teams whose
@@ -44,29 +43,11 @@ type r3labs struct {
 
 func newR3Labs(cfg Config) Engine {
 	r := &r3labs{client: newSubscribeClient(cfg)}
-	r.client.Transport = &firstHost{RoundTripper: r.client.transport, end: cfg.Target.Subscribe}
 	r.init(cfg, func(a *attempt) {
 		w := r.request(a, r.client)
 		r.work.Go(func() { r.end(a, w, r.run(a, w)) })
 	})
 	return r
-}
-
-// firstHost sets the Host header of the first request, which the client of r3labs
-// cannot. A redirected request has been given its own.
-type firstHost struct {
-	http.RoundTripper
-	end *target.Endpoint
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (f *firstHost) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Response == nil {
-		own := *req
-		own.Host = f.end.Host
-		req = &own
-	}
-	return f.RoundTripper.RoundTrip(req)
 }
 
 // Close implements [Engine].
@@ -128,6 +109,7 @@ func (r *r3labs) event(a *attempt, msg *r3.Event) {
 	if ms, err := strconv.ParseUint(string(msg.Retry), 10, 64); err == nil {
 		r.cfg.Handler.Retry(a.id, time.Duration(min(ms, most))*time.Millisecond)
 	}
+	a.dec.SetLastEventID(msg.ID) // for the next Subscribe; the decoder decodes nothing
 	typ := msg.Event
 	if len(typ) == 0 {
 		typ = []byte("message")

@@ -18,8 +18,8 @@ const (
 
 // Reconnection decides when an EventSource connects again, HTML section 9.2.3. It
 // is a value without a clock: the caller waits. The zero value is a new
-// EventSource. The last event ID is not its business: it is the ID of the last
-// Event, to be handed to [Engine.Subscribe].
+// EventSource. The last event ID is not its business: an [Engine] keeps it for
+// the next Subscribe.
 type Reconnection struct {
 	retry  time.Duration
 	set    bool // the server set retry

@@ -48,6 +48,15 @@ func (r *receiver) read(fd int, p []byte) (n int, real int64, errno syscall.Errn
 	}
 }
 
+// quiet reports whether there is nothing to read from fd, not even its end or an
+// error. It does not block.
+func quiet(fd int) bool {
+	var p [1]byte
+	_, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
+		unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+	return e == unix.EAGAIN || e == unix.EINTR
+}
+
 // stamp finds the SCM_TIMESTAMPNS control message.
 func (r *receiver) stamp() int64 {
 	const need = unix.SizeofCmsghdr + int(unsafe.Sizeof(unix.Timespec{}))

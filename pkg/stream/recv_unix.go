@@ -25,3 +25,11 @@ func (*receiver) read(fd int, p []byte) (n int, real int64, errno syscall.Errno)
 		}
 	}
 }
+
+// quiet reports whether there is nothing to read from fd, which does not block,
+// not even its end or an error.
+func quiet(fd int) bool {
+	var p [1]byte
+	_, _, err := syscall.Recvfrom(fd, p[:], syscall.MSG_PEEK)
+	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR)
+}

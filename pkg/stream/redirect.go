@@ -7,9 +7,9 @@ import (
 
 // redirects is where a subscription was sent.
 type redirects struct {
-	to   *url.URL
-	addr netip.AddrPort
-	hops int
+	to    *url.URL
+	addrs []netip.AddrPort // of its host, those not tried in vain; only epoll looks them up itself
+	hops  int
 }
 
 // maxRedirects is as many as the Fetch standard follows, section 4.4.

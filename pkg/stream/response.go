@@ -30,9 +30,6 @@ func (r *response) Body(p []byte) error {
 	return nil
 }
 
-// Write implements [io.Writer], for a body that package net/http reads.
-func (r *response) Write(p []byte) (int, error) { return len(p), r.Body(p) }
-
 // failure is nil when the status says that the message was taken.
 func (r *response) failure() *Failure {
 	if r.status >= 200 && r.status <= 299 {

@@ -1,7 +1,11 @@
 package stream
 
 import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -187,6 +191,11 @@ func TestSendQueues(t *testing.T) {
 		if most != limit {
 			t.Errorf("%d sends were under way at once, want %d", most, limit)
 		}
+		p.do(func() {
+			if p.asked != sends {
+				t.Errorf("%d calls of Message for %d sends", p.asked, sends)
+			}
+		})
 		if n := s.accepted(); n > limit {
 			t.Errorf("%d connections, want at most %d", n, limit)
 		}
@@ -244,3 +253,144 @@ func TestSendAnsweredEarly(t *testing.T) {
 		}
 	})
 }
+
+// TestSendCalledOff: what Message calls off leaves no trace.
+func TestSendCalledOff(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		bodies := make(chan string, 9)
+		s := serve(t, func(c *peer) {
+			for r := c.request(); r != nil; r = c.request() {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Error(err)
+				}
+				bodies <- string(body)
+				c.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			}
+		})
+		p := &probe{t: t, facts: make(chan fact, 100)}
+		p.off = func(tag Tag) bool { return tag%2 == 0 }
+		tg := at(t, target.Spec{URL: s.url("/events"), SendURL: s.url("/send")})
+		startWith(t, k, Config{Target: tg, SendConnections: 1}, p)
+		p.send(2, 4) // over a new connection
+		for _, tags := range [][]Tag{{6, 1, 8, 10}, {3}, {12, 14, 5}} {
+			p.send(tags...)
+			f := p.expect("sent")
+			if got, want := await(t, bodies), fmt.Sprint("payload ", f.tag); f.tag%2 == 0 || got != want {
+				t.Errorf("send %d sent %q, want %q", f.tag, got, want)
+			}
+		}
+		p.quiet()
+		if n := s.accepted(); n != 1 {
+			t.Errorf("%d connections, want 1", n)
+		}
+		p.do(func() {
+			if p.asked != 10 {
+				t.Errorf("%d calls of Message, want 10", p.asked)
+			}
+		})
+	})
+}
+
+// TestSendCalledOffUnconnected has no connection for what is called off.
+func TestSendCalledOffUnconnected(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		p := &probe{t: t, facts: make(chan fact, 100)}
+		p.off = func(tag Tag) bool { return tag%2 == 0 }
+		tg := at(t, target.Spec{URL: "http://127.0.0.1:1/", SendURL: refusedURL(t)})
+		startWith(t, k, Config{Target: tg, SendConnections: 1}, p)
+		p.send(2, 4, 1, 6, 3)
+		for _, want := range []Tag{1, 3} {
+			if f := p.expect("sent: refused"); f.tag != want {
+				t.Errorf("send %d failed, want %d", f.tag, want)
+			}
+		}
+		p.quiet()
+	})
+}
+
+// TestSendAfterIdleEnd has the server end each connection while it is idle: that
+// is noticed, and costs no send.
+func TestSendAfterIdleEnd(t *testing.T) {
+	cfg, trust := certificate(t, "127.0.0.1")
+	run := func(cfg *tls.Config) func(*testing.T, Kind) {
+		return func(t *testing.T, k Kind) {
+			noticed := make(chan struct{}, 9)
+			s := serveTLS(t, cfg, func(c *peer) {
+				for range 2 {
+					if c.request() == nil {
+						t.Error("a connection ended before its second request")
+						return
+					}
+					c.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				}
+				if half, ok := c.Conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+					t.Error("the connection cannot be half closed")
+				}
+				c.gone()
+				noticed <- struct{}{}
+			})
+			p := sending(t, k, s, Config{SendConnections: 1, Target: at(t, target.Spec{
+				URL: s.url("/events"), SendURL: s.url("/send"), RootCAs: trust,
+			})})
+			for round := range 3 {
+				for tag := range Tag(2) {
+					p.send(tag)
+					p.expect("sent")
+				}
+				await(t, noticed)
+				if n := s.accepted(); n != round+1 {
+					t.Errorf("%d connections after round %d", n, round)
+				}
+			}
+			p.quiet()
+		}
+	}
+	t.Run("plain", func(t *testing.T) { everyEngine(t, run(nil)) })
+	t.Run("TLS", func(t *testing.T) { theseEngines(t, []Kind{Conn, NetHTTP, R3Labs}, run(cfg)) })
+}
+
+// TestSendBeginsAfterHandshake: what it takes to connect is no part of a send.
+func TestSendBeginsAfterHandshake(t *testing.T) {
+	cfg, trust := certificate(t, "127.0.0.1")
+	theseEngines(t, []Kind{Conn, NetHTTP, R3Labs}, func(t *testing.T, k Kind) {
+		greeted, shake := make(chan struct{}), make(chan struct{})
+		s := serve(t, func(c *peer) {
+			if _, err := c.in.Peek(1); err != nil {
+				t.Error(err)
+			}
+			close(greeted)
+			c.hold(shake)
+			secure := tls.Server(buffered{c.Conn, c.in}, cfg)
+			c.Conn, c.in = secure, bufio.NewReader(secure)
+			if c.request() != nil {
+				c.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			}
+			c.gone()
+		})
+		url := strings.Replace(s.url("/"), "http:", "https:", 1)
+		p := sending(t, k, s, Config{Target: at(t, target.Spec{URL: url, SendURL: url, RootCAs: trust})})
+		begun := time.Now()
+		p.send(1)
+		await(t, greeted)
+		p.do(func() {
+			if p.asked != 0 {
+				t.Error("Message was called before the handshake")
+			}
+		})
+		before := time.Since(begun)
+		close(shake)
+		f := p.expect("sent")
+		if all := time.Since(begun); f.elapsed > all-before {
+			t.Errorf("the send took %s of %s, %s of which were before it began", f.elapsed, all, before)
+		}
+	})
+}
+
+// buffered is a connection of which something has been read ahead.
+type buffered struct {
+	net.Conn
+	in io.Reader
+}
+
+func (b buffered) Read(p []byte) (int, error) { return b.in.Read(p) }

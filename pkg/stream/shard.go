@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"sync"
 
@@ -22,6 +23,7 @@ type shard struct {
 	mu     sync.Mutex
 	closed bool
 	subs   []*attempt // by subscription; nil where closed
+	ids    [][]byte   // last event IDs of subscriptions that are closed
 	disp   dispatcher
 	sends  sender
 
@@ -54,6 +56,7 @@ type opening struct {
 func (s *shard) init(cfg Config, start func(*attempt)) {
 	s.cfg, s.start = cfg, start
 	s.subs = make([]*attempt, cfg.Clients)
+	s.ids = make([][]byte, cfg.Clients)
 	s.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.sends.init(s)
@@ -97,7 +100,11 @@ func (s *shard) drain() {
 func (s *shard) Subscribe(id int, lastEventID []byte) {
 	a := &attempt{id: id}
 	a.reset(s.cfg.MaxEventSize)
+	if lastEventID == nil {
+		lastEventID = s.ids[id]
+	}
 	a.dec.SetLastEventID(lastEventID)
+	s.ids[id] = nil
 	a.timing.Dialed = s.cfg.Clock.Now()
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	a.opening = &opening{ctx: ctx, cancel: cancel, vars: s.cfg.Handler.Vars(id)}
@@ -112,6 +119,9 @@ func (s *shard) Unsubscribe(id int) {
 		s.disp.stopped = true
 	}
 	if a := s.subs[id]; a != nil {
+		// The decoder may be in the middle of what it was given: what it finds
+		// after this call never happened.
+		s.ids[id] = bytes.Clone(a.dec.LastEventID())
 		s.subs[id] = nil
 		a.stop()
 	}
@@ -138,7 +148,6 @@ func (s *shard) Close() {
 
 	s.cancel()
 	s.work.Wait()
-	s.sends.close()
 }
 
 // enter begins a piece of work on a in the engine's context. It returns false,
@@ -162,6 +171,7 @@ func (s *shard) fail(a *attempt, f *Failure) {
 		}
 		a.opening.cancel(context.Canceled)
 	}
+	s.ids[a.id] = a.dec.LastEventID() // the attempt is over, and its memory free
 	s.subs[a.id] = nil
 	s.cfg.Handler.Closed(a.id, f)
 }

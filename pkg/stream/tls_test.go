@@ -91,7 +91,7 @@ func TestTLS(t *testing.T) {
 				p := start(t, k, Config{Target: at(t, target.Spec{
 					URL: url + "/events", SendURL: url + "/send", RootCAs: c.trust, Insecure: c.insecure,
 				})})
-				for range 2 { // the second time with the first one's session
+				for range 2 {
 					p.subscribe(0, "")
 					if !c.opens {
 						p.expect("closed: tls")
@@ -109,6 +109,55 @@ func TestTLS(t *testing.T) {
 					p.expect("sent")
 				}
 				p.quiet()
+			})
+		})
+	}
+}
+
+// TestTLSHandshakesAreFull: clients are strangers to each other, and so is each to
+// what it was before.
+func TestTLSHandshakesAreFull(t *testing.T) {
+	cfg, trust := certificate(t, "127.0.0.1")
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		cfg := cfg.Clone()
+		cfg.MaxVersion = version
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			theseEngines(t, []Kind{Conn, NetHTTP, R3Labs}, func(t *testing.T, k Kind) {
+				const clients, rounds = 5, 3
+				resumed := make(chan bool, 2*clients*rounds)
+				s := serveTLS(t, cfg, func(c *peer) {
+					r := c.request()
+					if r == nil {
+						t.Error("a connection without a request")
+						return
+					}
+					if secure, ok := c.Conn.(*tls.Conn); ok {
+						resumed <- secure.ConnectionState().DidResume
+					}
+					if r.Method == "POST" {
+						c.say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+					} else {
+						c.say(stream("data: a\n\n"))
+					}
+				})
+				p := start(t, k, Config{Clients: clients, Target: at(t, target.Spec{
+					URL: s.url("/events"), SendURL: s.url("/send"), RootCAs: trust,
+				})})
+				for range rounds {
+					for id := range clients {
+						p.subscribe(id, "")
+						p.expect("opened")
+						p.expect(`message "a"`)
+						p.expect("closed: ended")
+						p.send(Tag(id))
+						p.expect("sent")
+					}
+				}
+				for range 2 * clients * rounds {
+					if await(t, resumed) {
+						t.Fatal("a session was resumed")
+					}
+				}
 			})
 		})
 	}

@@ -33,8 +33,8 @@ type webClient struct {
 	closed bool
 }
 
-// trip is what goes with a request, in its context, and what is learned on the
-// way. The times are on the engine's Clock.
+// trip is what goes with a subscribe request, in its context, and what is learned
+// on the way. The times are on the engine's Clock.
 type trip struct {
 	source      netip.Addr
 	vars        target.Vars
@@ -48,19 +48,18 @@ type trip struct {
 
 type tripKey struct{}
 
-// in is ctx with t and, if t has a clock, what takes its times.
+// in is ctx with t and what takes its times.
 func (t *trip) in(ctx context.Context) context.Context {
 	ctx = context.WithValue(ctx, tripKey{}, t)
-	trace := &httptrace.ClientTrace{GotFirstResponseByte: func() { t.answered.Store(true) }}
-	if t.clock != nil {
-		trace.ConnectDone = func(_, _ string, err error) {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		ConnectDone: func(_, _ string, err error) {
 			if err == nil {
 				t.connected.Store(t.clock.Now())
 			}
-		}
-		trace.GotConn = func(httptrace.GotConnInfo) { t.requested.Store(t.clock.Now()) }
-	}
-	return httptrace.WithClientTrace(ctx, trace)
+		},
+		GotConn:              func(httptrace.GotConnInfo) { t.requested.Store(t.clock.Now()) },
+		GotFirstResponseByte: func() { t.answered.Store(true) },
+	})
 }
 
 // classify is the class of an error that net/http returned. Its errors about a
@@ -87,7 +86,7 @@ func newWebClient(t *target.Target, end *target.Endpoint) *webClient {
 		ReadBufferSize:         4 << 10,
 		WriteBufferSize:        4 << 10,
 	}
-	c.Transport = c.transport
+	c.Transport = &asWritten{RoundTripper: c.transport, end: end}
 	c.CheckRedirect = c.redirect
 	return c
 }
@@ -108,6 +107,34 @@ func bare(err error) error {
 		return about.Err
 	}
 	return err
+}
+
+// asWritten makes the first request's Host and request target those that every
+// engine sends. Package net/http would escape characters in a target that the
+// user left as they are, and the client of r3labs cannot set a host. A redirected
+// request has been given its own.
+type asWritten struct {
+	http.RoundTripper
+	end *target.Endpoint
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (w *asWritten) RoundTrip(req *http.Request) (*http.Response, error) {
+	t, ok := req.Context().Value(tripKey{}).(*trip)
+	if !ok || req.Response != nil {
+		return w.RoundTripper.RoundTrip(req)
+	}
+	own, u := *req, *req.URL
+	own.Host, own.URL = w.end.Host, &u
+	raw, _ := w.end.Append(nil, nil, t.vars, nil)
+	_, raw, _ = bytes.Cut(raw, []byte(" "))
+	path, _, _ := bytes.Cut(raw, []byte(" HTTP/1.1\r\n"))
+	// A path that begins with two slashes cannot be said in this way: package
+	// net/url takes it for an authority and puts the scheme before it.
+	if !bytes.HasPrefix(path, []byte("//")) {
+		u.Opaque, u.RawQuery, u.ForceQuery = string(path), "", false
+	}
+	return w.RoundTripper.RoundTrip(&own)
 }
 
 // redirect makes the next request the one that every engine would make.

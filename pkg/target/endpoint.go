@@ -62,6 +62,9 @@ func newEndpoint(s endpointSpec) (*Endpoint, error) {
 	if e.body, err = ParseTemplate(s.body, s.keys); err != nil {
 		return nil, err
 	}
+	if _, err := e.URL(Vars{}); err != nil {
+		return nil, specErrorf("percent-encode what is special, as %25 for a percent sign", "%s %q is not a valid URL", s.what, Redacted(s.url))
+	}
 	if loc.user != nil {
 		pass, _ := loc.user.Password()
 		s.credentials = append([]string{"Authorization: Basic " +
@@ -206,7 +209,7 @@ func appendLastEventID(dst, id []byte) []byte {
 // redirected. Credentials go along only to the origin that they were given for.
 func (e *Endpoint) AppendRedirected(dst []byte, u *url.URL, v Vars, lastEventID []byte) []byte {
 	dst = append(dst, "GET "...)
-	dst = append(dst, u.RequestURI()...)
+	dst = append(dst, escape(u.RequestURI())...) // a Location may hold a space, which browsers encode
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	dst = append(dst, u.Host...)
 	dst = append(dst, "\r\n"...)

@@ -103,24 +103,35 @@ func New(spec Spec) (*Target, error) {
 		InsecureSkipVerify: spec.Insecure, //nolint:gosec // the user asked for it, and is warned
 		RootCAs:            spec.RootCAs,
 		MinVersion:         tls.VersionTLS12,
-		ClientSessionCache: tls.NewLRUClientSessionCache(64),
 		NextProtos:         []string{"http/1.1"},
+		// No ClientSessionCache: the clients of a run are strangers to each other,
+		// and each pays for a full handshake.
 	}
 	return t, nil
 }
 
 func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*Endpoint, error) {
+	method := strings.ToUpper(spec.SendMethod)
+	if method == "" {
+		method = "POST"
+	}
+	if method == "HEAD" || method == "CONNECT" {
+		return nil, specErrorf("use for example POST, PUT or GET", "--send-method %s cannot send a message", method)
+	}
 	body := "{payload}"
-	if spec.SendBody != nil {
+	switch {
+	case spec.SendBody != nil:
 		body = *spec.SendBody
+	case method == "GET": // RFC 9110 section 9.3.1 gives its content no meaning
+		body = ""
 	}
 	contentType := "Content-Type: text/plain; charset=utf-8"
 	if s := strings.TrimSpace(body); strings.HasPrefix(s, "{\"") || strings.HasPrefix(s, "[") {
 		contentType = "Content-Type: application/json"
 	}
-	method := spec.SendMethod
-	if method == "" {
-		method = "POST"
+	defaults := []string{contentType}
+	if body == "" {
+		defaults = nil
 	}
 	send, err := parseURL(sendURL, "--send-url")
 	if err != nil {
@@ -131,7 +142,7 @@ func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*End
 	}
 	e, err := newEndpoint(endpointSpec{
 		what: "--send-url", method: method, url: sendURL, headers: spec.SendHeaders, keys: SendKeys,
-		credentials: auth, userAgent: spec.UserAgent, defaults: []string{contentType}, body: body,
+		credentials: auth, userAgent: spec.UserAgent, defaults: defaults, body: body,
 	})
 	if err != nil {
 		return nil, err
@@ -295,7 +306,7 @@ func parseURL(raw, what string) (location, error) {
 	}
 	scheme = strings.ToLower(scheme)
 	if scheme != "http" && scheme != "https" {
-		return location{}, specErrorf("use http:// or https://", "%s %q has the unknown scheme %q", what, raw, scheme)
+		return location{}, specErrorf("use http:// or https://", "%s %q has the unknown scheme %q", what, Redacted(raw), scheme)
 	}
 	rest, _, _ = strings.Cut(rest, "#")
 	end := strings.IndexAny(rest, "/?")
@@ -306,7 +317,7 @@ func parseURL(raw, what string) (location, error) {
 	if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, "{}") || !validPort(u.Port()) {
 		return location{}, specErrorf(form, "%s %q has no valid host and port", what, Redacted(raw))
 	}
-	l := location{scheme: scheme, authority: u.Host, user: u.User, path: escape(rest[end:]), bare: end == len(rest) || rest[end:] == "/"}
+	l := location{scheme: scheme, authority: u.Host, user: u.User, path: escape(rest[end:]), bare: end == len(rest)}
 	if !strings.HasPrefix(l.path, "/") {
 		l.path = "/" + l.path
 	}

@@ -174,6 +174,27 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestGetSendsNoBody(t *testing.T) {
+	tg, err := New(Spec{URL: "http://h/{room}", SendURL: "http://h/say/{payload}", SendMethod: "get"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, r := request(t, tg.Send, Vars{Payload: []byte("a:b")}, "")
+	if r.Method != "GET" || r.RequestURI != "/say/a:b" || strings.Contains(raw, "Content-") || !strings.HasSuffix(raw, "\r\n\r\n") {
+		t.Errorf("request %q", raw)
+	}
+}
+
+func TestASlashIsAPath(t *testing.T) {
+	tg, err := New(Spec{URL: "http://h/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, r := request(t, tg.Subscribe, Vars{}, ""); r.RequestURI != "/" || tg.Send != nil {
+		t.Errorf("http://h/ subscribes at %s", r.RequestURI)
+	}
+}
+
 func TestBodilessPostSaysSo(t *testing.T) {
 	empty := ""
 	tg, err := New(Spec{URL: "http://h/{room}", SendURL: "http://h/{room}/{payload}", SendBody: &empty})
@@ -241,6 +262,9 @@ func TestMistakes(t *testing.T) {
 		{Spec{URL: "http://h/x", Cookies: []string{"novalue"}}, "NAME=VALUE"},
 		{Spec{URL: "http://h/x", SendURL: "h/y"}, "--send-url"},
 		{Spec{URL: "http://h/x", SendURL: "http://h/y", SendMethod: "PO ST"}, "method"},
+		{Spec{URL: "http://h/x", SendURL: "http://h/y", SendMethod: "head"}, "HEAD"},
+		{Spec{URL: "http://h/x", SendURL: "http://h/y", SendMethod: "GET"}, "{payload}"},
+		{Spec{URL: "http://h/x%zz"}, "valid URL"},
 		{Spec{URL: "http://h/x", SendURL: "http://h/y", SendBody: &empty}, "{payload}"},
 	} {
 		_, err := New(c.spec)
@@ -252,11 +276,26 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+func TestRedirectsAreEscaped(t *testing.T) {
+	tg, err := New(Spec{URL: "http://h/{room}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse("http://h/b?q=x y&ü")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := parse(t, string(tg.Subscribe.AppendRedirected(nil, u, Vars{}, nil))); r.RequestURI != "/b?q=x%20y&%C3%BC" {
+		t.Errorf("request target %s", r.RequestURI)
+	}
+}
+
 func TestMistakesKeepSecrets(t *testing.T) {
 	for _, spec := range []Spec{
 		{URL: "http://h/x", Bearer: "T0KEN\nx"},
 		{URL: "http://h/x", Headers: []string{"X-Key: T0KEN\nx"}},
 		{URL: "http://me:T0KEN@h:99999/x"},
+		{URL: "ftp://me:T0KEN@h/x"},
 	} {
 		if _, err := New(spec); err == nil || strings.Contains(err.Error(), "T0KEN") {
 			t.Errorf("error %v, want one without the secret", err)

@@ -155,9 +155,6 @@ func (t Template) Uses(k Key) bool {
 	return false
 }
 
-// Empty reports whether t always expands to nothing.
-func (t Template) Empty() bool { return len(t.parts) == 0 }
-
 // concat joins templates into one.
 func concat(ts ...Template) Template {
 	var all Template

@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"strings"
+	"sync"
+)
+
+// lastWords keeps the end of what a child process says, for when it dies. It is
+// an io.Writer, safe for concurrent use.
+type lastWords struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// mostLastWords bounds what is kept, in bytes.
+const mostLastWords = 16 << 10
+
+// Write implements io.Writer. It never fails.
+func (w *lastWords) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text = append(w.text, p...)
+	if over := len(w.text) - mostLastWords; over > 0 {
+		w.text = append(w.text[:0], w.text[over:]...)
+	}
+	return len(p), nil
+}
+
+// first is the first line that was kept, without this program's own prefix.
+func (w *lastWords) first() string {
+	line, _, _ := strings.Cut(strings.TrimSpace(w.String()), "\n")
+	return strings.TrimPrefix(line, "sseload: error: ")
+}
+
+func (w *lastWords) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.text)
+}
