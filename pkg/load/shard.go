@@ -55,7 +55,6 @@ const (
 // room is what a shard keeps of a room.
 type room struct {
 	open   int32  // members open now
-	opened int32  // members that ever were
 	sends  uint32 // sends begun by its senders
 	due    int32  // messages of this iteration that may still come: neither failed nor called off
 	sender int32  // with one sender a room: its engine id, -1 for none
@@ -155,7 +154,6 @@ func (s *shard) Opened(id int, t stream.Timing) {
 	c.state = isOpen
 	c.dialed = t.Dialed
 	rm.open++
-	rm.opened++
 	s.live.open.Add(1)
 	s.live.opened.Add(1)
 	r := &s.recorder.Connect
