@@ -211,8 +211,8 @@ func (f *sendFlags) add(flags *pflag.FlagSet) {
 	f.flags = flags
 	flags.StringVar(&f.url, "send-url", "", "`URL` to send messages to; may hold {room}, {client}, {iteration} and {payload}")
 	flags.StringVar(&f.method, "send-method", "POST", "`METHOD` of the send request")
-	flags.StringArrayVar(&f.headers, "send-header", nil, "header `'Name: value'` of the send request; may hold the same")
-	flags.StringVar(&f.body, "send-body", "{payload}", "`BODY` of the send request; may hold the same")
+	flags.StringArrayVar(&f.headers, "send-header", nil, "header `'Name: value'` of the send request; may hold the keys of --send-url")
+	flags.StringVar(&f.body, "send-body", "{payload}", "`BODY` of the send request; may hold the keys of --send-url")
 }
 
 // given is the first of the flags that the user has set.

@@ -228,8 +228,10 @@ func (t table) costMetrics() []metric {
 		{"CPU machine", func(r *result.Run) string { return known(r.Machine.CPUPercent, percent) }},
 		{"memory target", func(r *result.Run) string { return known(r.TargetProcess.RSSBytes, sizeBytes) }},
 		{"memory generator", func(r *result.Run) string { return known(r.Generator.RSSBytes, sizeBytes) }},
-		latencyMetric("read lag p99", func(r *result.Run) *result.Latency { return r.Generator.ReadLag },
-			func(l *result.Latency) *int64 { return l.P99NS }),
+	}
+	if t.any(func(r *result.Run) bool { return r.Generator.ReadLag != nil }) {
+		m = append(m, latencyMetric("read lag p99", func(r *result.Run) *result.Latency { return r.Generator.ReadLag },
+			func(l *result.Latency) *int64 { return l.P99NS }))
 	}
 	if t.any(func(r *result.Run) bool { return r.Generator.SendLag != nil }) {
 		m = append(m, latencyMetric("send lag p99", func(r *result.Run) *result.Latency { return r.Generator.SendLag },
