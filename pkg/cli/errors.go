@@ -65,9 +65,44 @@ func flagError(cmd *cobra.Command, err error) error {
 		if unknown.GetSpecifiedShortnames() != "" {
 			dashes = "-"
 		}
+		if near := nearestFlag(cmd.Flags(), unknown.GetSpecifiedName()); near != "" {
+			seeHelp = "did you mean --" + near + "?"
+		}
 		return usagef(seeHelp, "unknown flag %s%s", dashes, unknown.GetSpecifiedName())
 	}
 	return usagef(seeHelp, "%w", err)
+}
+
+// nearestFlag is the flag that name was probably meant to be, or empty.
+func nearestFlag(flags *pflag.FlagSet, name string) string {
+	best, distance := "", 3 // further off it is no slip of the finger
+	flags.VisitAll(func(f *pflag.Flag) {
+		if d := editDistance(name, f.Name); !f.Hidden && d < distance && d < len(name) {
+			best, distance = f.Name, d
+		}
+	})
+	return best
+}
+
+// editDistance is how many letters have to be changed, put in or left out to make
+// b of a (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
 }
 
 // valueError says that the value given for name, a flag or an environment
