@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -84,9 +86,36 @@ func (o *doctorOptions) print(out io.Writer, limits observe.Limits, plan observe
 	} else {
 		fmt.Fprintf(&b, "\nUp to %d clients fit; the next limit is %s.\n", most, by)
 	}
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	if _, err := io.WriteString(w, b.String()); err != nil {
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
+	_, err := io.WriteString(w, b.String())
+	if err = errors.Join(err, w.Flush()); err != nil {
 		return err
 	}
-	return w.Flush()
+	text := table.String()
+	if width, ok := terminalWidth(out); ok {
+		text = fold(text, width)
+	}
+	_, err = io.WriteString(out, text)
+	return err
+}
+
+// foldIndent stands before what did not fit into a line.
+const foldIndent = "      "
+
+// fold breaks lines of text that are wider than width at a space.
+func fold(text string, width int) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		for utf8.RuneCountInString(strings.TrimRight(line, "\n")) > width {
+			cut := strings.LastIndexByte(line[:min(width+1, len(line))], ' ')
+			if strings.TrimSpace(line[:max(cut, 0)]) == "" {
+				break // one long word
+			}
+			b.WriteString(strings.TrimRight(line[:cut], " ") + "\n")
+			line = foldIndent + strings.TrimLeft(line[cut:], " ")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
