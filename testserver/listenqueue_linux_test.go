@@ -1,27 +1,28 @@
 package testserver
 
 import (
-	"os/exec"
-	"strconv"
-	"strings"
+	"net"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
-// listenQueue asks ss(8) for the length of a socket's listen queue.
-func listenQueue(t *testing.T, port int) (int, bool) {
+// checkBacklog asks the kernel for the bound of a listener's queue: of a socket
+// that listens, TCP_INFO has it in the field for selectively acknowledged segments.
+func checkBacklog(t *testing.T, ln net.Listener, want uint32) {
 	t.Helper()
-	out, err := exec.Command("ss", "-Hltn", "sport = :"+strconv.Itoa(port)).Output()
-	if err != nil {
-		t.Logf("queue length not checked: ss: %v", err)
-		return 0, false
-	}
-	words := strings.Fields(string(out))
-	if len(words) < 3 {
-		t.Fatalf("ss: %q", out)
-	}
-	n, err := strconv.Atoi(words[2])
+	raw, err := ln.(*net.TCPListener).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n, true
+	var info *unix.TCPInfo
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		info, failed = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	}); err != nil || failed != nil {
+		t.Fatal(err, failed)
+	}
+	if info.Sacked != want {
+		t.Errorf("backlog %d, want %d", info.Sacked, want)
+	}
 }

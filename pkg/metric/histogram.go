@@ -30,13 +30,19 @@ type Histogram struct {
 	capped int64
 }
 
+// Reserve takes the memory that the first Record would take, for those who record
+// where a pause would be measured.
+func (h *Histogram) Reserve() {
+	if h.h == nil {
+		h.h = hdrhistogram.New(lowest, highest, digits)
+	}
+}
+
 // Record adds a duration in nanoseconds. One outside of the range is recorded at
 // its edge and counted, see [Summary.Capped]; the exact mean, minimum and maximum
 // are kept beside the histogram.
 func (h *Histogram) Record(ns int64) {
-	if h.h == nil {
-		h.h = hdrhistogram.New(lowest, highest, digits)
-	}
+	h.Reserve()
 	if h.h.TotalCount() == 0 || ns < h.min {
 		h.min = ns
 	}
@@ -66,9 +72,7 @@ func (h *Histogram) Merge(other *Histogram) {
 	if other.Count() == 0 {
 		return
 	}
-	if h.h == nil {
-		h.h = hdrhistogram.New(lowest, highest, digits)
-	}
+	h.Reserve()
 	if h.h.TotalCount() == 0 {
 		h.min, h.max = other.min, other.max
 	}

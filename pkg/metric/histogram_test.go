@@ -93,6 +93,24 @@ func TestHDRRoundTrips(t *testing.T) {
 	}
 }
 
+func TestReservedIsStillEmpty(t *testing.T) {
+	var h, other Histogram
+	h.Reserve()
+	if _, ok, err := h.Summary(); ok || err != nil || h.Count() != 0 {
+		t.Errorf("a reserved histogram has a summary (%v, %v)", ok, err)
+	}
+	other.Record(7)
+	h.Merge(&other)
+	if s, _, _ := h.Summary(); s.Count != 1 || s.Min != 7 || s.Max != 7 {
+		t.Errorf("count %d min %d max %d, want 1 7 7", s.Count, s.Min, s.Max)
+	}
+	var fresh Histogram
+	fresh.Reserve()
+	if n := testing.AllocsPerRun(1, func() { fresh.Record(1) }); n != 0 {
+		t.Errorf("%v allocations after Reserve", n)
+	}
+}
+
 func TestRecordDoesNotAllocate(t *testing.T) {
 	var h Histogram
 	h.Record(1)
