@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -118,6 +119,7 @@ func (s *Server) queueLocked(c *client, p []byte) bool {
 // drain writes a client's outbox in the blocking way until it is empty.
 func (s *Server) drain(c *client) {
 	var spare []byte
+	defer c.tellTaken()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -140,6 +142,9 @@ func (s *Server) drain(c *client) {
 			piece := rest[:min(len(rest), drainPiece)]
 			rest = rest[len(piece):]
 			c.mu.Unlock()
+			if s.inject != nil {
+				s.inject.ice.pass()
+			}
 			_, err := c.conn.Write(piece)
 			c.mu.Lock()
 			box.flying -= len(piece)
@@ -152,12 +157,13 @@ func (s *Server) drain(c *client) {
 }
 
 // end closes the client once all it was sent, then tail, is written. Writes
-// that have to wait give up at deadline, if there is one.
-func (s *Server) end(c *client, w *rawWriter, tail []byte, deadline time.Time) {
+// that have to wait give up at deadline, if there is one. It reports false when
+// the client has ended already.
+func (s *Server) end(c *client, w *rawWriter, tail []byte, deadline time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.ending {
-		return
+		return false
 	}
 	if !deadline.IsZero() {
 		// On failure the connection is gone, which the write will tell.
@@ -174,16 +180,17 @@ func (s *Server) end(c *client, w *rawWriter, tail []byte, deadline time.Time) {
 		if n == len(tail) {
 			c.closed = true
 			_ = c.conn.Close() // all is written; nothing left to tell
-			return
+			return true
 		}
 		tail = tail[n:]
 	}
 	c.ending = true
 	if c.out != nil {
 		c.out.pending = append(c.out.pending, tail...)
-		return
+		return true
 	}
 	s.queueLocked(c, tail)
+	return true
 }
 
 // abort closes the connection now. What the kernel has taken is still sent.
@@ -236,6 +243,7 @@ type http2Stream struct {
 
 	once sync.Once
 	done chan struct{} // closed by Close
+	cut  atomic.Bool   // ends without END_STREAM; set before Close
 }
 
 func newHTTP2Stream(w http.ResponseWriter) *http2Stream {

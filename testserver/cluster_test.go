@@ -4,6 +4,7 @@ package testserver
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,10 +23,14 @@ import (
 // startCluster serves cfg with n workers, which are this test binary again.
 func startCluster(t *testing.T, n int, cfg Config) *Server {
 	t.Helper()
+	return start(t, clusterConfig(n, cfg))
+}
+
+func clusterConfig(n int, cfg Config) Config {
 	cfg.Workers = n
 	cfg.WorkerCommand = []string{os.Args[0], "run-worker"}
 	cfg.WorkerOutput = os.Stderr
-	return start(t, cfg)
+	return cfg
 }
 
 // spread subscribes to rooms until every worker has clients, which the kernel
@@ -219,6 +224,92 @@ func TestClusterSurvivesAWorker(t *testing.T) {
 	}
 	if alive != after.Clients {
 		t.Errorf("%d members got the message, %d are there", alive, after.Clients)
+	}
+}
+
+// TestClusterFaults: they reach the workers as they are, and what all workers did
+// is summed, each fault's by itself.
+func TestClusterFaults(t *testing.T) {
+	faults := wrongs(t, "drop,room=a%2Cb", "drop,every=1000000", "delay=uniform:1ms-2ms,room=b", "comments=7,room=b", "stall,room=c")
+	s := startCluster(t, 2, Config{MaxClients: 10000, Faults: faults})
+	rooms := []string{"a%2Cb", "b", "c"}
+	subs := spread(t, s, 12, func(i int) string { return rooms[i%3] })
+	size := make(map[string]int64)
+	for i := range subs {
+		size[rooms[i%3]]++
+	}
+	p := newPoster(t, s.URL())
+	for range 5 {
+		p.post("a,b", "to a")
+		p.post("b", "to b")
+		p.post("c", "to c")
+	}
+	for i, c := range subs {
+		if i%3 == 1 {
+			for range 5 {
+				if g := c.next(); g.data != "to b" || g.comment != "noise" {
+					t.Fatalf("got %+v", g)
+				}
+			}
+		}
+	}
+	st := p.stats()
+	b := 5 * size["b"]
+	for i, want := range []int64{5 * size["a%2Cb"], 0, b, 7 * b, 5 * size["c"]} {
+		if got := st.Injected[i]; got.Fault != faults[i] || got.Injected != want {
+			t.Errorf("%v, want %v %d", got, faults[i], want)
+		}
+	}
+	if ns := st.FaultDelayNS; ns < b*int64(time.Millisecond) || ns > 2*b*int64(time.Millisecond) {
+		t.Errorf("%d ns over %d copies", ns, b)
+	}
+}
+
+// TestClusterFreeze: a worker that is frozen for an hour, with messages on their
+// way to it, stops as any other.
+func TestClusterFreeze(t *testing.T) {
+	s, stop := startStoppable(t, clusterConfig(2, Config{MaxClients: 10000, Faults: wrongs(t, "freeze=1h,room=freeze")}))
+	subs := spread(t, s, 10, func(int) string { return "a" })
+	var posts sync.WaitGroup
+	post := func(room string) {
+		p := newPoster(t, s.URL())
+		posts.Go(func() {
+			// What it is answered hangs on how far the server was when it stopped.
+			if resp, err := p.client.Post(s.URL()+"/rooms/"+room+"/messages", "", strings.NewReader("x")); err == nil {
+				resp.Body.Close()
+			}
+		})
+	}
+	stats := func() Stats {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		st, err := s.Stats(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st
+	}
+	post("freeze")
+	eventually(t, "one worker is frozen", func() bool { return stats().injected(FaultFreeze) == 1 })
+	before := stats().Deliveries
+	eventually(t, "the other one delivers", func() bool {
+		post("a")
+		return stats().Deliveries > before
+	})
+	begin := time.Now()
+	stop()
+	if took := time.Since(begin); took > stopGrace+time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	posts.Wait()
+	for _, c := range subs {
+		for {
+			if _, err := c.read(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatalf("a stream ends with %v", err)
+			}
+		}
 	}
 }
 

@@ -86,7 +86,7 @@ type Config struct {
 	WorkerOutput io.Writer `json:"-"`
 
 	// Faults is what the server does wrong, see Fault. Each entry counts on
-	// its own; in a cluster each worker does.
+	// its own; in a cluster each worker does, and Stats sums what they did.
 	Faults []Fault
 }
 
@@ -196,10 +196,8 @@ func (c Config) prepared() (Config, error) {
 			return c, errors.New("workers need a worker command")
 		}
 	}
-	for i, f := range c.Faults {
-		if err := f.check(); err != nil {
-			return c, fmt.Errorf("fault %d (%s): %w", i+1, f.Kind, err)
-		}
+	if err := CheckFaults(c.Faults); err != nil {
+		return c, err
 	}
 	return c, nil
 }

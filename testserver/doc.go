@@ -26,9 +26,12 @@
 //
 // # Faults
 //
-// Config.Faults makes the server drop, duplicate, reorder, misroute, delay,
-// close or refuse, by counting and never by chance, and counts what it did, so
-// that a calibration test can demand the exact number from a load tool.
+// Config.Faults makes the server do wrong, to copies, messages, subscriptions or
+// as a whole: see FaultKind. It does so by counting and never by chance, but for
+// the length of delays and the bytes of garbage, and counts what it did, so that a
+// calibration test can demand the exact number from a load tool. Each stage at
+// which faults act has a file: fault_subscription.go, fault_message.go and
+// fault_copy.go; a server without faults passes them all by.
 //
 // # Caveats
 //

@@ -36,6 +36,9 @@ func corsHeaders(origin string) []headerLine {
 
 // route is the whole HTTP surface.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	if s.inject != nil {
+		s.inject.ice.pass()
+	}
 	for _, h := range s.cors {
 		w.Header().Set(h.name, h.value)
 	}
@@ -232,13 +235,10 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		h.Set("X-Accel-Buffering", "no")
 		return
 	}
-	admitted := s.inject == nil || !s.inject.refuses()
-	if admitted {
-		var err error
-		if admitted, err = s.admit(r.Context()); err != nil {
-			fail(w, http.StatusServiceUnavailable, "no place: "+err.Error())
-			return
-		}
+	admitted, err := s.subscribes(r.Context(), room)
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, "no place: "+err.Error())
+		return
 	}
 	if !admitted {
 		s.refused.Add(1)
@@ -260,6 +260,19 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.subscribeHTTP1(w, r, room, from)
+}
+
+// subscribes takes a place for a subscription, if faults let it.
+func (s *Server) subscribes(ctx context.Context, room string) (bool, error) {
+	if s.inject != nil {
+		if s.inject.refuses(room) {
+			return false, nil
+		}
+		if err := s.inject.holdHead(ctx, room); err != nil {
+			return false, err
+		}
+	}
+	return s.admit(ctx)
 }
 
 // subscription reads what the request asks for.
@@ -316,6 +329,9 @@ func (s *Server) subscribeHTTP2(w http.ResponseWriter, r *http.Request, room str
 	if cookie := s.cookie(r); cookie != "" {
 		h.Set("Set-Cookie", cookie)
 	}
+	if s.inject != nil {
+		s.inject.ice.pass()
+	}
 	w.WriteHeader(http.StatusOK)
 	stream := newHTTP2Stream(w)
 	// A client that is gone already ends the request's context below.
@@ -331,6 +347,9 @@ func (s *Server) subscribeHTTP2(w http.ResponseWriter, r *http.Request, room str
 	}
 	stream.retire()
 	s.watch(c)
+	if stream.cut.Load() {
+		panic(http.ErrAbortHandler) // net/http's way to reset a stream
+	}
 }
 
 // appendHead appends the response head (RFC 9112 section 4). An HTTP/1.0

@@ -242,6 +242,9 @@ func (h *hub) handle(w *hubWorker, kind byte, payload []byte) error {
 			return fmt.Errorf("stats of a worker: %w", err)
 		}
 		if q := h.queries[token]; q != nil {
+			if len(told.Stats.Injected) != len(q.sum.Injected) {
+				return fmt.Errorf("stats of a worker: %d faults are not %d", len(told.Stats.Injected), len(q.sum.Injected))
+			}
 			q.sum.add(told.Stats)
 			for _, name := range told.Rooms {
 				q.rooms[name] = struct{}{}
@@ -251,7 +254,7 @@ func (h *hub) handle(w *hubWorker, kind byte, payload []byte) error {
 	case frameStats:
 		request := f.number()
 		h.ask(func(st Stats) {
-			// A struct of numbers always has a JSON form.
+			// A struct of numbers and faults always has a JSON form.
 			text, _ := json.Marshal(st)
 			reply(w, request, 0, 0, text)
 		})
@@ -320,7 +323,7 @@ func (h *hub) ask(answer func(Stats)) (token uint64) {
 	q := &statsQuery{answer: answer, rooms: make(map[string]struct{})}
 	// The hub's own share: it serves nobody, but it costs.
 	own, _ := h.s.localStats(false)
-	q.sum = Stats{PIDs: own.PIDs, CPUNS: own.CPUNS, RSSBytes: own.RSSBytes, UptimeNS: own.UptimeNS}
+	q.sum = Stats{PIDs: own.PIDs, CPUNS: own.CPUNS, RSSBytes: own.RSSBytes, UptimeNS: own.UptimeNS, Injected: own.Injected}
 	q.sum.Messages, q.sum.WorkersDied = h.seq, h.died
 	for _, w := range h.workers {
 		if w.alive {

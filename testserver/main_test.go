@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,6 +74,13 @@ func runServer(text string) int {
 // start serves cfg until the test ends, and then demands a clean stop.
 func start(t testing.TB, cfg Config) *Server {
 	t.Helper()
+	s, _ := startStoppable(t, cfg)
+	return s
+}
+
+// startStoppable is start with the graceful stop in the test's hands.
+func startStoppable(t testing.TB, cfg Config) (s *Server, stop func()) {
+	t.Helper()
 	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +91,7 @@ func start(t testing.TB, cfg Config) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		select {
 		case err := <-ended:
@@ -94,7 +102,8 @@ func start(t testing.TB, cfg Config) *Server {
 			t.Error("Serve does not return")
 		}
 	})
-	return s
+	t.Cleanup(stop)
+	return s, stop
 }
 
 // sub is a subscription, read in the plainest way that follows the standard.

@@ -3,6 +3,7 @@ package testserver
 import (
 	"container/list"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -96,7 +97,12 @@ func (s *Server) join(c *client, name string, head []byte, from resume) error {
 	}
 	c.room = r
 	if s.inject != nil {
-		c.faults = s.inject.member()
+		s.inject.ice.enter()
+		defer s.inject.ice.leave()
+		c.faults = s.inject.member(r.name)
+		if tcp, ok := c.conn.(*net.TCPConn); ok && c.faults.blocks != nil {
+			_ = tcp.SetWriteBuffer(blockBuffer) // a larger one is as good for most
+		}
 	}
 
 	w := s.writers.Get().(*rawWriter)
@@ -140,9 +146,8 @@ func (s *Server) leave(c *client) {
 	moved.slot = c.slot
 	r.members[last] = nil
 	r.members = r.members[:last]
-	if c.faults != nil && c.faults.held != nil {
-		c.faults.held = nil
-		s.inject.held.Add(-1)
+	if c.faults != nil {
+		s.inject.forget(c)
 	}
 	r.mu.Unlock()
 	s.exit(r)
@@ -244,12 +249,18 @@ func (s *Server) everyRoom(f func(*room)) {
 
 // broadcast writes p, in each framing, to every client.
 func (s *Server) broadcast(f frame) {
+	if s.inject != nil {
+		s.inject.ice.enter()
+		defer s.inject.ice.leave()
+	}
 	w := newRawWriter()
 	s.everyRoom(func(r *room) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, c := range r.members {
-			s.send(c, w, c.payload(f))
+			if !c.stalled() {
+				s.send(c, w, c.payload(f))
+			}
 		}
 	})
 }

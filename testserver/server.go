@@ -217,6 +217,9 @@ func (s *Server) serveAlone(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.mu.Unlock()
 	stop()
+	if s.inject != nil {
+		s.inject.stop()
+	}
 	chores.Wait()
 	s.stopClients(ctx, web, grace)
 	if late := <-failed; err == nil && !errors.Is(late, http.ErrServerClosed) {
@@ -281,19 +284,6 @@ func (s *Server) stopClients(ctx context.Context, web *http.Server, grace time.D
 	<-gone
 }
 
-// endHeld lets go of a copy that a fault holds back, so that a run that ends
-// has lost nothing but what was dropped. The room's lock is held.
-func (s *Server) endHeld(c *client, w *rawWriter) {
-	if c.faults == nil || c.faults.held == nil {
-		return
-	}
-	if s.send(c, w, c.faults.held) {
-		s.deliveries.Add(1)
-	}
-	c.faults.held = nil
-	s.inject.held.Add(-1)
-}
-
 func (s *Server) runHeartbeat(ctx context.Context) {
 	beat, _ := closeFrame(append(startFrame(nil), ": still here\n\n"...))
 	tick := time.NewTicker(s.cfg.Heartbeat)
@@ -355,8 +345,15 @@ func (s *Server) release() {
 
 // publish delivers a message everywhere.
 func (s *Server) publish(ctx context.Context, room, typ string, body []byte) (receipt, error) {
+	if s.inject != nil {
+		s.inject.freeze(room)
+	}
 	if s.bus != nil {
 		return s.bus.publish(ctx, room, typ, body)
+	}
+	if s.inject != nil {
+		s.inject.ice.enter()
+		defer s.inject.ice.leave()
 	}
 	return s.apply(room, typ, body, 0), nil
 }

@@ -2,8 +2,10 @@ package testserver
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"time"
@@ -31,11 +33,41 @@ type Stats struct {
 	CPUNS    *int64  `json:"cpu_ns"`
 	RSSBytes *uint64 `json:"rss_bytes"`
 
-	// Faults counts what was injected, by kind; Held is the number of copies
-	// held back at the moment. Absent without faults.
-	Faults map[FaultKind]int64 `json:"faults,omitempty"`
-	Held   int64               `json:"held,omitempty"`
+	// Injected counts what each of Config.Faults did, in that order; absent
+	// without faults.
+	Injected []FaultCount `json:"injected,omitempty"`
+	// FaultDelayNS is the delay that FaultDelay added, summed over the copies it
+	// counts; what a copy waits behind others is not in it.
+	FaultDelayNS int64 `json:"fault_delay_ns,omitempty"`
+	Held         int64 `json:"held,omitempty"` // copies that FaultReorder holds back at the moment
 }
+
+// ReadStats asks the server at base, http://host:port, for its Stats.
+func ReadStats(ctx context.Context, base string) (Stats, error) {
+	var st Stats
+	page := base + "/stats"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	if err != nil {
+		return st, fmt.Errorf("stats: %w", err)
+	}
+	// A transport of its own, so that no connection stays in one that is shared.
+	transport := &http.Transport{DisableKeepAlives: true}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return st, fmt.Errorf("stats: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return st, fmt.Errorf("stats: %s answers %s", page, resp.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxStats)).Decode(&st); err != nil {
+		return st, fmt.Errorf("stats: %s: %w", page, err)
+	}
+	return st, nil
+}
+
+// maxStats is more than the JSON of any Stats with a sane list of faults.
+const maxStats = 1 << 20
 
 // Stats reads the counters. In a cluster it asks every worker and waits for
 // their answers or the end of ctx.
@@ -53,13 +85,18 @@ func (s *Server) Stats(ctx context.Context) (Stats, error) {
 	return st, nil
 }
 
-// Injected counts the faults carried out in this process, by kind. In a
-// cluster the faults happen in the workers: ask Stats.
+// Injected sums the counts of the faults carried out in this process by kind;
+// every configured kind is there. In a cluster the faults happen in the workers:
+// ask Stats, which also tells faults of one kind apart.
 func (s *Server) Injected() map[FaultKind]int64 {
 	if s.inject == nil {
 		return nil
 	}
-	return s.inject.injected()
+	sums := make(map[FaultKind]int64)
+	for _, f := range s.inject.counts() {
+		sums[f.Fault.Kind] += f.Injected
+	}
+	return sums
 }
 
 // localStats are this process's own; the names of its rooms on demand, since
@@ -87,7 +124,8 @@ func (s *Server) localStats(names bool) (Stats, []string) {
 	}
 	s.mu.RUnlock()
 	if s.inject != nil {
-		st.Faults, st.Held = s.inject.injected(), s.inject.held.Load()
+		st.Injected = s.inject.counts()
+		st.FaultDelayNS, st.Held = s.inject.delayNS.Load(), s.inject.held.Load()
 	}
 	st.CPUNS, st.RSSBytes = processCost()
 	return st, rooms
@@ -102,6 +140,10 @@ func (a *Stats) add(b Stats) {
 	a.Workers += b.Workers
 	a.PIDs = append(a.PIDs, b.PIDs...)
 	a.Held += b.Held
+	a.FaultDelayNS += b.FaultDelayNS
+	for i, f := range b.Injected {
+		a.Injected[i].Injected += f.Injected // all processes have one configuration
+	}
 	if a.CPUNS != nil && b.CPUNS != nil {
 		*a.CPUNS += *b.CPUNS
 	} else {
@@ -111,12 +153,6 @@ func (a *Stats) add(b Stats) {
 		*a.RSSBytes += *b.RSSBytes
 	} else {
 		a.RSSBytes = nil
-	}
-	for kind, n := range b.Faults {
-		if a.Faults == nil {
-			a.Faults = make(map[FaultKind]int64)
-		}
-		a.Faults[kind] += n
 	}
 }
 

@@ -3,6 +3,7 @@
 package testserver
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -127,14 +128,17 @@ func (b *workerBus) listen(stop context.CancelFunc) error {
 		f := fields{rest: payload}
 		switch kind {
 		case frameDeliver:
-			id, room, typ := f.number(), f.text(), f.text()
+			id, room, typ := f.number(), string(f.text()), string(f.text())
 			if f.bad {
 				return errFrame
 			}
-			got := b.s.apply(string(room), string(typ), f.rest, id)
-			b.s.ids.Store(id)
-			frame := binary.AppendUvarint(b.pipe.begin(frameAck), id)
-			b.pipe.commit(binary.AppendUvarint(frame, uint64(got.receivers)))
+			if b.s.inject == nil {
+				b.deliver(id, room, typ, f.rest)
+				continue
+			}
+			// Frozen, a worker must still hear that it is to stop.
+			body := bytes.Clone(f.rest)
+			b.s.inject.ice.orLater(func() { b.deliver(id, room, typ, body) })
 		case frameReply:
 			b.answer(f)
 		case frameAsk:
@@ -153,6 +157,14 @@ func (b *workerBus) listen(stop context.CancelFunc) error {
 			return fmt.Errorf("%w: kind %d", errFrame, kind)
 		}
 	}
+}
+
+// deliver delivers a message here and acknowledges it.
+func (b *workerBus) deliver(id uint64, room, typ string, body []byte) {
+	got := b.s.apply(room, typ, body, id)
+	b.s.ids.Store(id)
+	frame := binary.AppendUvarint(b.pipe.begin(frameAck), id)
+	b.pipe.commit(binary.AppendUvarint(frame, uint64(got.receivers)))
 }
 
 func (b *workerBus) answer(f fields) {

@@ -249,7 +249,7 @@ func commandFor(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = withoutSettings(os.Environ())
-	for _, name := range []string{"GORACE", "SSELOAD_ADDR", "SSELOAD_CACERT", "SSELOAD_CLIENTS"} {
+	for _, name := range []string{"GORACE", "SSELOAD_ADDR", "SSELOAD_CACERT", "SSELOAD_CLIENTS", "SSELOAD_FAULT"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	return cmd

@@ -23,6 +23,7 @@ type serveOptions struct {
 	auth         string
 	workers      count
 	clientBuffer size
+	faults       faults
 	managed      bool // a load command started it
 	worker       bool // a cluster started it
 }
@@ -39,10 +40,27 @@ number of clients every 1.5 s.
   GET  /events?room=R        subscribes to room R
   POST /rooms/R/messages     sends the body to everyone in R; ?event=TYPE sets its type
   GET  /stats                counters as JSON
-  GET  /healthz              200 while it serves`,
+  GET  /healthz              200 while it serves
+
+--fault KIND[=VALUE][,KEY=VALUE...] makes it a sick server, which does wrong by
+counting, and counts in /stats what it did:
+
+  drop, duplicate, reorder                every K-th copy of a message
+  misroute, delay=TIME                    every K-th message
+  comments=LINES                          before every K-th copy
+  refuse, headers=TIME                    every K-th subscription: 503, a late head
+  stall, close, half, garbage             every K-th subscription after N copies:
+                                          silence, a cut, half an event, no chunk
+  block                                   every K-th subscription: who sends to it
+                                          waits until it has been read
+  freeze=TIME                             the whole server at every K-th message
+
+The keys are every=K (1), after=N and room=R. TIME is a duration, or one of
+uniform:FROM-TO, exp:MEAN, normal:MEAN:DEVIATION.`,
 		Example: `  sseload serve
   sseload serve --addr 127.0.0.1:9000 --workers 2
-  sseload serve --auth bearer:SECRET --replay 100 --heartbeat 5s --max-clients 1000`,
+  sseload serve --auth bearer:SECRET --replay 100 --heartbeat 5s --max-clients 1000
+  sseload serve --fault drop,every=100 --fault delay=exp:20ms --fault close,after=5,every=10`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), a) },
 	}
@@ -64,6 +82,7 @@ number of clients every 1.5 s.
 	flags.StringVar(&c.KeyFile, "key", "", "PEM `FILE` with its key")
 	flags.BoolVar(&c.Pprof, "pprof", false, "serve /debug/pprof")
 	flags.Var(&o.workers, "workers", "worker processes that share the port")
+	flags.Var(&o.faults, "fault", "something to do wrong, such as drop,every=7; repeatable")
 	flags.BoolVar(&o.managed, "managed", false, "tell the URL as JSON and end with standard input")
 	flags.BoolVar(&o.worker, "worker", false, "be a worker of a cluster")
 	for _, name := range []string{"managed", "worker"} {
@@ -92,6 +111,9 @@ func (o *serveOptions) run(parent context.Context, a *App) error {
 		}
 	} else {
 		a.note("listening on %s; Ctrl-C ends it", server.URL())
+		if len(o.faults) > 0 {
+			a.note("it does wrong: %s", &o.faults)
+		}
 	}
 	return server.Serve(ctx)
 }
@@ -103,6 +125,7 @@ func (o *serveOptions) prepare(a *App) (*testserver.Server, error) {
 	}
 	cfg.Status, cfg.Log, cfg.WorkerOutput = a.Stdout, a.log(), a.Stderr
 	cfg.Workers, cfg.ClientBuffer = int(o.workers), int(o.clientBuffer)
+	cfg.Faults = o.faults
 	if o.auth != "" {
 		var err error
 		if cfg.Auth, err = testserver.ParseAuth(o.auth); err != nil {
