@@ -1,5 +1,6 @@
 # Everything here needs Go alone, but for lint, which builds the linter that
-# .ci/tools pins on first use (about two minutes, then kept in Go's build cache).
+# .ci/tools pins on first use (about two minutes, then kept in Go's build cache),
+# and witness, which needs tcpdump.
 
 GO ?= go
 
@@ -107,6 +108,14 @@ findings: build ## measure the tables of the findings anew, into results/
 		-o markdown=$(FINDINGS)/findings.md -o csv=$(FINDINGS)/findings.csv -o json=$(FINDINGS)/findings.json \
 		-o against-2014=results/README.md
 	rm $(FINDINGS)/connect.json $(FINDINGS)/rooms.json $(FINDINGS)/rooms-4000.json
+
+# A minute on a machine that should do nothing else. It needs tcpdump, and
+# leave to capture: root, or CAP_NET_RAW. WITNESSFLAGS=-h lists what there is, and
+# WITNESSFLAGS=-no-write leaves results/witness as it is.
+WITNESSFLAGS ?=
+.PHONY: witness
+witness: build ## check the reported latencies against the packets of the runs
+	$(GO) run ./cmd/witness $(WITNESSFLAGS)
 
 .PHONY: check
 check: fmt-check vet cross lint lint-cross budgets test ## all of the checks before a push
