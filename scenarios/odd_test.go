@@ -162,11 +162,11 @@ func TestSendsThatAreNeverAnswered(t *testing.T) {
 				run, err := Rooms{Load: ask, Iterations: 2}.Run(context.Background(), env)
 				check(t, run)
 				d := run.Delivery
-				if delivers && (err != nil || d.Received != 24 || d.Iterations != 2) {
-					t.Errorf("error %v, %d received in %d iterations", err, d.Received, d.Iterations)
+				if delivers && (err != nil || d.Received != 24 || *d.Iterations != 2) {
+					t.Errorf("error %v, %d received in %d iterations", err, d.Received, *d.Iterations)
 				}
-				if !delivers && (!errors.Is(err, ErrNotSent) || d.Received != 0 || d.Iterations != 1 || *d.Lost != 12) {
-					t.Errorf("error %v, %d received, %d lost in %d iterations", err, d.Received, *d.Lost, d.Iterations)
+				if !delivers && (!errors.Is(err, ErrNotSent) || d.Received != 0 || *d.Iterations != 1 || *d.Lost != 12) {
+					t.Errorf("error %v, %d received, %d lost in %d iterations", err, d.Received, *d.Lost, *d.Iterations)
 				}
 			})
 		}
@@ -197,8 +197,8 @@ func TestSendsAreCalledOff(t *testing.T) {
 		if d.Sends.CalledOff == 0 || d.Sends.Attempted+d.Sends.CalledOff != 30 {
 			t.Errorf("%d sends attempted and %d called off, of 30", d.Sends.Attempted, d.Sends.CalledOff)
 		}
-		if d.Expected != 6*d.Sends.Attempted || d.Received != d.Expected || *d.Lost != 0 || d.Incomplete != 3 {
-			t.Errorf("account %+v with %d sends, %d incomplete", accountOf(d), d.Sends.Attempted, d.Incomplete)
+		if d.Expected != 6*d.Sends.Attempted || d.Received != d.Expected || *d.Lost != 0 || *d.Incomplete != 3 {
+			t.Errorf("account %+v with %d sends, %d incomplete", accountOf(d), d.Sends.Attempted, *d.Incomplete)
 		}
 	})
 }
@@ -310,7 +310,7 @@ func TestTimestampsAreCountedByIteration(t *testing.T) {
 			deliver()
 		}, nil)
 		run := timestamps(t, env)
-		if run.Delivery.Received != 18*3 || run.Delivery.Incomplete != 3 || run.TotalNS > int64(30*time.Second) {
+		if run.Delivery.Received != 18*3 || *run.Delivery.Incomplete != 3 || run.TotalNS > int64(30*time.Second) {
 			t.Errorf("%d received in %d ns", run.Delivery.Received, run.TotalNS)
 		}
 	})

@@ -15,12 +15,18 @@ import (
 // Rooms asks how long a message takes to reach everyone in its room.
 type Rooms struct {
 	Load
-	Iterations  int           // 0: as many as Duration allows
-	Duration    time.Duration // no iteration begins after it; 0: no bound
-	Interval    time.Duration // between iterations
 	Senders     load.Senders
 	Payload     load.PayloadKind
 	PayloadSize int // bytes, at least; 0: no padding
+	// Duration is for how long messages are due or, in the closed model, after
+	// which no iteration begins; there 0 is no bound.
+	Duration time.Duration
+
+	// Arrivals make the model an open one. Nil is the closed model, for which
+	// alone the fields below are.
+	Arrivals   *load.Arrivals
+	Iterations int           // 0: as many as Duration allows
+	Interval   time.Duration // between iterations
 }
 
 // drainAfterInterrupt is how long an iteration that the user stopped may still
@@ -45,21 +51,49 @@ func (r Rooms) Run(ctx context.Context, env *Env) (*result.Run, error) {
 
 	var sent sending
 	if err = s.connect(ctx); err == nil {
-		s.enter(phaseSend)
-		sent.began = s.people.Clock().Now()
-		err = r.iterate(ctx, s, &sent)
-		sent.elapsed = time.Duration(s.people.Clock().Now() - sent.began)
+		err = r.send(ctx, s, &sent)
 	}
 	run, err := s.close(ctx, err, phaseSend)
 	return run, errors.Join(err, r.record(s, &sent))
 }
 
-// sending is what is known of the iterations themselves.
+// sending is what is known of the sending phase itself.
 type sending struct {
-	began             int64
 	elapsed           time.Duration
-	begun, incomplete int
+	begun, incomplete int // iterations
 	times             metric.Histogram
+}
+
+// send is the sending phase, and the wait for what it left under way.
+func (r Rooms) send(ctx context.Context, s *session, sent *sending) error {
+	s.enter(phaseSend)
+	began := s.people.Clock().Now()
+	var err error
+	if r.Arrivals != nil {
+		err = r.offer(ctx, s)
+	} else {
+		err = r.iterate(ctx, s, sent)
+	}
+	sent.elapsed = time.Duration(s.people.Clock().Now() - began)
+	if r.Arrivals == nil && r.Slow.Count == 0 {
+		return err // the iterations have waited for all
+	}
+	s.enter(phaseDrain)
+	most := r.Timeout
+	if interrupted(err) {
+		most = min(most, drainAfterInterrupt)
+	}
+	s.people.Drain(context.WithoutCancel(ctx), most)
+	return err
+}
+
+// offer is the sending phase of the open model.
+func (r Rooms) offer(ctx context.Context, s *session) error {
+	offered, err := s.people.Offer(ctx, *r.Arrivals, r.Duration)
+	if err == nil && offered.Silent {
+		return fmt.Errorf("%w: not one send succeeded: %w", ErrNotSent, offered.Failure)
+	}
+	return err
 }
 
 func (r Rooms) params(p *result.Params) {
@@ -67,7 +101,13 @@ func (r Rooms) params(p *result.Params) {
 	if r.Senders == load.AllInRoom {
 		senders = size
 	}
-	kind := r.Payload.String()
+	kind, model := r.Payload.String(), "closed"
+	if a := r.Arrivals; a != nil {
+		model = "open"
+		arrivals := a.Kind.String()
+		p.Rate, p.Arrivals = &a.Rate, &arrivals
+	}
+	p.Model, p.SendConnections = &model, &r.SendConnections
 	p.RoomSize, p.SendersPerRoom, p.Payload = &size, &senders, &kind
 	p.IntervalNS = int64(r.Interval)
 	if r.Iterations > 0 {
@@ -134,12 +174,13 @@ func (r Rooms) record(s *session, sent *sending) error {
 	out := &result.Delivery{
 		Sends:    result.Sends{Attempted: t.Attempted, CalledOff: t.CalledOff, Failed: t.Failed(), Failures: t.Failures, Examples: examples(t.Texts)},
 		Expected: d.Expected, Received: d.Received, OtherEvents: d.Other,
-		Iterations: sent.begun, Incomplete: sent.incomplete, ElapsedNS: int64(sent.elapsed),
-		Clients: []result.ClientDetail{},
+		ElapsedNS: int64(sent.elapsed),
+		Clients:   []result.ClientDetail{},
 	}
 	if r.Payload == load.Marker {
 		out.Lost, out.Duplicate, out.Reordered = &d.Lost, &d.Duplicate, &d.Reordered
 		out.Misrouted, out.Late, out.Foreign = &d.Misrouted, &d.Late, &d.Foreign
+		out.Unordered = &d.Unordered
 		out.ClientsAffected = &d.Affected
 	}
 	for _, c := range d.Worst {
@@ -155,8 +196,32 @@ func (r Rooms) record(s *session, sent *sending) error {
 	var errs [3]error
 	out.Sends.Latency, errs[0] = latency(&t.Latency)
 	out.Latency, errs[1] = latency(&d.Latency)
-	times, err := latency(&sent.times)
-	errs[2] = err
-	s.run.IterationTime = &times
+	if r.Arrivals == nil {
+		out.Iterations, out.Incomplete = &sent.begun, &sent.incomplete
+		times, err := latency(&sent.times)
+		errs[2] = err
+		s.run.IterationTime = &times
+	} else {
+		out.Sends.Behind = &t.Behind
+	}
+	return errors.Join(append(errs[:], r.recordSlow(s, out))...)
+}
+
+// recordSlow enters the account of the slow readers, if there are any.
+func (r Rooms) recordSlow(s *session, out *result.Delivery) error {
+	if r.Slow.Count == 0 {
+		return nil
+	}
+	t := &s.totals.Slow
+	slow := &result.Slow{
+		Clients: t.Clients, Dropped: t.Dropped, Expected: t.Expected, Received: t.Received, Drained: t.Drained,
+	}
+	if r.Payload == load.Marker {
+		slow.Lost = &t.Lost
+	}
+	out.Slow = slow
+	var errs [2]error
+	slow.Latency, errs[0] = latency(&t.Latency)
+	slow.Neighbours, errs[1] = latency(&t.Neighbours)
 	return errors.Join(errs[:]...)
 }

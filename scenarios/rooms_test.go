@@ -60,8 +60,8 @@ func TestRoomsProvesEveryCopy(t *testing.T) {
 				if d.Latency.Count != c.expected || *d.Latency.MinNS <= 0 || *d.Latency.MaxNS > int64(time.Minute) {
 					t.Errorf("latency of %d copies from %d to %d ns", d.Latency.Count, *d.Latency.MinNS, *d.Latency.MaxNS)
 				}
-				if d.Iterations != 5 || d.Incomplete != 0 || run.IterationTime.Count != 5 {
-					t.Errorf("%d iterations, %d incomplete, %d timed", d.Iterations, d.Incomplete, run.IterationTime.Count)
+				if *d.Iterations != 5 || *d.Incomplete != 0 || run.IterationTime.Count != 5 {
+					t.Errorf("%d iterations, %d incomplete, %d timed", *d.Iterations, *d.Incomplete, run.IterationTime.Count)
 				}
 				if d.Sends.Failed != 0 || d.Sends.Attempted != d.Sends.Latency.Count {
 					t.Errorf("sends: %+v", d.Sends)
@@ -174,16 +174,7 @@ func TestDelayShowsInLatency(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, run)
-	h, err := hdrhistogram.Decode([]byte(run.Delivery.Latency.HDR))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var late int64
-	for _, bar := range h.Distribution() {
-		if bar.To >= int64(delay) {
-			late += bar.Count
-		}
-	}
+	late := above(t, run.Delivery.Latency, delay)
 	injected := server.Injected()[testserver.FaultDelay]
 	if injected == 0 || late < injected {
 		t.Errorf("%d copies took %s or longer, but %d were delayed by that", late, delay, injected)
@@ -191,6 +182,22 @@ func TestDelayShowsInLatency(t *testing.T) {
 	if *run.Delivery.Lost != 0 || *run.Delivery.Late != 0 {
 		t.Errorf("account %+v", accountOf(run.Delivery))
 	}
+}
+
+// above is how many durations of l are d or longer, to the histogram's resolution.
+func above(t *testing.T, l result.Latency, d time.Duration) int64 {
+	t.Helper()
+	h, err := hdrhistogram.Decode([]byte(l.HDR))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int64
+	for _, bar := range h.Distribution() {
+		if bar.To >= int64(d) {
+			n += bar.Count
+		}
+	}
+	return n
 }
 
 // TestDroppedClientsAreOwedTheirCopies: a client that the server cuts off is lost
@@ -244,8 +251,8 @@ func TestTimestampPayloadKnowsNoNames(t *testing.T) {
 	}
 	check(t, run)
 	d := run.Delivery
-	if d.Expected != 180 || d.Received != 180 || d.Incomplete != 0 || d.Latency.Count != 180 {
-		t.Errorf("%d expected, %d received, %d timed, %d incomplete", d.Expected, d.Received, d.Latency.Count, d.Incomplete)
+	if d.Expected != 180 || d.Received != 180 || *d.Incomplete != 0 || d.Latency.Count != 180 {
+		t.Errorf("%d expected, %d received, %d timed, %d incomplete", d.Expected, d.Received, d.Latency.Count, *d.Incomplete)
 	}
 	if d.Lost != nil || d.Duplicate != nil || d.Reordered != nil || d.Misrouted != nil || d.Late != nil {
 		t.Error("what cannot be known is not null")
@@ -281,8 +288,8 @@ func TestSendsThatAllFailEndTheRun(t *testing.T) {
 		t.Fatalf("error %v, want %v", err, ErrNotSent)
 	}
 	check(t, run)
-	if s := run.Delivery.Sends; s.Failed != 2 || s.Failures["status 404"] != 2 || run.Delivery.Iterations != 1 || run.Aborted == nil {
-		t.Errorf("sends %+v in %d iterations, aborted %v", s, run.Delivery.Iterations, run.Aborted)
+	if s := run.Delivery.Sends; s.Failed != 2 || s.Failures["status 404"] != 2 || *run.Delivery.Iterations != 1 || run.Aborted == nil {
+		t.Errorf("sends %+v in %d iterations, aborted %v", s, *run.Delivery.Iterations, run.Aborted)
 	}
 }
 
@@ -294,8 +301,8 @@ func TestDurationBoundsIterations(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, run)
-	if d := run.Delivery; d.Iterations < 2 || d.ElapsedNS < int64(50*time.Millisecond) || run.Params.Iterations != nil {
-		t.Errorf("%d iterations in %d ns", d.Iterations, d.ElapsedNS)
+	if d := run.Delivery; *d.Iterations < 2 || d.ElapsedNS < int64(50*time.Millisecond) || run.Params.Iterations != nil {
+		t.Errorf("%d iterations in %d ns", *d.Iterations, d.ElapsedNS)
 	}
 }
 
@@ -311,8 +318,8 @@ func TestInterruptLeavesAPartialRecord(t *testing.T) {
 	}
 	check(t, run)
 	d := run.Delivery
-	if !run.Interrupted || run.Aborted != nil || d.Iterations < 2 || d.Iterations == 1_000_000 {
-		t.Errorf("interrupted %v, aborted %v, %d iterations", run.Interrupted, run.Aborted, d.Iterations)
+	if !run.Interrupted || run.Aborted != nil || *d.Iterations < 2 || *d.Iterations == 1_000_000 {
+		t.Errorf("interrupted %v, aborted %v, %d iterations", run.Interrupted, run.Aborted, *d.Iterations)
 	}
 	if *d.Lost != 0 || d.Received != d.Expected || d.Expected == 0 {
 		t.Errorf("what was under way was not awaited: %+v", accountOf(d))

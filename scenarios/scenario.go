@@ -41,6 +41,8 @@ type Site struct {
 	Kind   string         // as in [result.Target]
 	PID    int            // of the process to observe; 0 when it is not known
 	Stop   func()         // ends what Start started
+	// Faults asks the server what it did wrong on purpose; nil when nothing.
+	Faults func(context.Context) []result.Fault
 }
 
 // Progress is where a run stands.
@@ -65,6 +67,7 @@ type Load struct {
 	SendConnections int // how many sends may be under way at once
 	MaxEventSize    int
 	EventType       string // empty: events of every type count
+	Slow            load.SlowReaders
 	Labels          result.Labels
 }
 

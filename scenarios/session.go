@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -23,6 +22,7 @@ const (
 	phaseConnect = "connect"
 	phaseHold    = "hold"
 	phaseSend    = "send"
+	phaseDrain   = "drain"
 )
 
 // How long to wait at the end of a run for what nobody waited for: strays,
@@ -51,6 +51,7 @@ type session struct {
 	crestTarget               *int64 // and with all of them connected
 	dialing                   int64  // when connecting began, on the run's clock
 	totals                    load.Totals
+	mainElapsed               time.Duration // of the phase that the run is about
 }
 
 // open starts the server, the observers and the clients' engines.
@@ -86,7 +87,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	cfg.Clients, cfg.RoomSize = s.ask.Clients, s.ask.RoomSize
 	cfg.Ramp, cfg.Timeout, cfg.Sources = s.ask.Ramp, s.ask.Timeout, s.ask.Sources
 	cfg.SendConnections, cfg.MaxEventSize = s.ask.SendConnections, s.ask.MaxEventSize
-	cfg.EventType = s.ask.EventType
+	cfg.EventType, cfg.Slow = s.ask.EventType, s.ask.Slow
 	if s.people, err = load.New(cfg); err != nil {
 		return err
 	}
@@ -97,6 +98,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 			Clients: s.ask.Clients, TimeoutNS: int64(s.ask.Timeout),
 			ConnectRate: s.ask.Ramp.Rate, ConnectConcurrency: s.ask.Ramp.Concurrency,
 		},
+		Clock:   result.Clock{Kind: "monotonic"},
 		Target:  result.Target{URL: target.Redacted(s.site.Target.Subscribe.String()), Kind: s.site.Kind},
 		Phases:  []result.Phase{},
 		Samples: []result.Sample{},
@@ -104,6 +106,10 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	}
 	if s.ask.EventType != "" {
 		s.run.Params.EventType = &s.ask.EventType
+	}
+	if slow := s.ask.Slow; slow.Count > 0 {
+		rate := int64(slow.Rate)
+		s.run.Params.SlowClients, s.run.Params.SlowRate = &slow.Count, &rate
 	}
 	if s.site.Target.Send != nil {
 		u := target.Redacted(s.site.Target.Send.String())
@@ -158,11 +164,14 @@ func (s *session) close(ctx context.Context, why error, mainPhase string) (*resu
 	s.hideShow()
 	debug.FreeOSMemory()
 	crest, _ := s.watcher.RSS()
+	run := s.run
+	if s.site.Faults != nil {
+		run.Target.Faults = s.site.Faults(context.WithoutCancel(ctx))
+	}
 	s.totals = s.people.Close()
 	totals := &s.totals
 	s.site.Stop()
 
-	run := s.run
 	if interrupted(why) {
 		run.Interrupted = true
 	} else if why != nil {
@@ -170,14 +179,19 @@ func (s *session) close(ctx context.Context, why error, mainPhase string) (*resu
 		run.Aborted = &text
 	}
 	run.TotalNS = int64(total)
+	run.Traffic = result.Traffic(totals.Traffic)
 	err := s.recordConnect(totals)
 	s.recordCost(seen, mainPhase, totals)
 	s.perClient(totals.Connect.Opened, crest)
-	lag, lerr := latency(&totals.ReadLag)
-	if lag.Count > 0 {
-		run.Generator.ReadLag = &lag
+	lerr := s.recordLags(totals)
+	g := &run.Generator
+	over, reason, known := judge(g, &run.Machine, s.mainElapsed)
+	if known {
+		g.Overloaded = &over
 	}
-	s.judge()
+	if over {
+		g.OverloadReason = &reason
+	}
 	return run, errors.Join(why, err, lerr)
 }
 
@@ -227,9 +241,14 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, totals *load
 		}
 	}
 	if phase, ok := seen.Phase(mainPhase); ok {
+		s.mainElapsed = time.Duration(phase.ElapsedNS)
 		run.Generator.CPUPercent = phase.GeneratorCPUPercent
 		run.TargetProcess.CPUPercent = phase.TargetCPUPercent
 		run.Machine.CPUPercent = phase.MachineCPUPercent
+		run.Generator.RunQueueNS = phase.GeneratorRunQueueNS
+	}
+	if gc, ok := seen.GC(mainPhase); ok {
+		run.Generator.GC = (*result.GC)(&gc)
 	}
 	if !run.TargetProcess.Observed {
 		run.Notes = append(run.Notes, "the target's process could not be observed (name it with --target-pid): CPU Avg is the generator's")
@@ -240,6 +259,25 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, totals *load
 	if totals.Connect.Attempted < s.ask.Clients && !run.Interrupted {
 		run.Notes = append(run.Notes, fmt.Sprintf("%d of %d clients were not tried any more", s.ask.Clients-totals.Connect.Attempted, s.ask.Clients))
 	}
+}
+
+// recordLags enters how late the generator was itself.
+func (s *session) recordLags(totals *load.Totals) error {
+	g := &s.run.Generator
+	var errs []error
+	for _, lag := range []struct {
+		from *metric.Histogram
+		to   **result.Latency
+	}{
+		{&totals.ReadLag, &g.ReadLag}, {&totals.Sends.Lag, &g.SendLag}, {&totals.Sends.DispatchLag, &g.DispatchLag},
+	} {
+		l, err := latency(lag.from)
+		errs = append(errs, err)
+		if l.Count > 0 {
+			*lag.to = &l
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // perClient works out the memory that one client costs either side.
@@ -253,37 +291,6 @@ func (s *session) perClient(opened int, crest *int64) {
 	}
 	s.run.Generator.RSSPerClientBytes = share(s.baseGenerator, crest)
 	s.run.TargetProcess.BytesPerClient = share(s.baseTarget, s.crestTarget)
-}
-
-// What marks a run as overloaded: the generator's own part in the times is too
-// large to be overlooked.
-const (
-	lagLimit  = time.Millisecond // at the 99th percentile
-	cpuLimit  = 90.0             // percent of the cores the generator may use
-	lagReason = "the generator read 1 %% of the data more than %s after it had arrived (p99 %s)"
-	cpuReason = "the generator used %.0f %% of a core, of %d cores in all"
-)
-
-func (s *session) judge() {
-	g := &s.run.Generator
-	if g.ReadLag == nil && g.CPUPercent == nil {
-		return
-	}
-	over, reason := false, ""
-	cores := runtime.GOMAXPROCS(0)
-	switch {
-	case g.ReadLag != nil && time.Duration(*g.ReadLag.P99NS) > lagLimit:
-		over, reason = true, fmt.Sprintf(lagReason, lagLimit, time.Duration(*g.ReadLag.P99NS).Round(10*time.Microsecond))
-	case g.CPUPercent != nil && *g.CPUPercent > cpuLimit*float64(cores):
-		over, reason = true, fmt.Sprintf(cpuReason, *g.CPUPercent, cores)
-	}
-	g.Overloaded = &over
-	if cpu := s.run.Machine.CPUPercent; over && cpu != nil && *cpu > cpuLimit*float64(runtime.NumCPU()) {
-		reason += "; all cores of the machine were busy"
-	}
-	if over {
-		g.OverloadReason = &reason
-	}
 }
 
 // latency turns a histogram into its record.

@@ -22,6 +22,7 @@ const (
 	exitOK          = 0
 	exitError       = 1
 	exitUsage       = 2
+	exitOverloaded  = 4
 	exitInterrupted = 130
 )
 
@@ -71,6 +72,9 @@ func (a *App) report(err error) int {
 	}
 	if errors.As(err, new(*usageError)) {
 		return exitUsage
+	}
+	if errors.As(err, new(*overloadError)) {
+		return exitOverloaded
 	}
 	return exitError
 }

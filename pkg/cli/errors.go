@@ -31,6 +31,14 @@ func usagef(hint, format string, args ...any) error {
 	return &usageError{err: fmt.Errorf(format, args...), hint: hint}
 }
 
+// overloadError says that figures cannot be trusted: exit code 4.
+type overloadError hinted
+
+func (e *overloadError) Error() string { return e.err.Error() }
+
+// Hint is what to do about it.
+func (e *overloadError) Hint() string { return e.hint }
+
 // hinted is an error with a remedy.
 type hinted struct {
 	err  error

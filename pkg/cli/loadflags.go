@@ -21,6 +21,7 @@ import (
 	"github.com/sseload/sseload/pkg/stream"
 	"github.com/sseload/sseload/pkg/target"
 	"github.com/sseload/sseload/scenarios"
+	"github.com/sseload/sseload/testserver"
 )
 
 // requestFlags say how to subscribe to a URL. connect, rooms and tail have them.
@@ -98,8 +99,10 @@ type loadFlags struct {
 	event     string
 	targetPID int
 	workers   count
+	faults    faults
 	labels    labels
 	outputs   []string
+	strict    bool
 }
 
 func (f *loadFlags) add(flags *pflag.FlagSet) {
@@ -113,6 +116,8 @@ func (f *loadFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.event, "event", "", "only events of this `TYPE` carry messages")
 	flags.IntVar(&f.targetPID, "target-pid", 0, "`PID` of the server to observe, with its children; found by itself for a local target")
 	flags.Var(&f.workers, "workers", "worker processes of the bundled server")
+	flags.Var(&f.faults, "fault", "something for the bundled server to do wrong, such as drop,every=7; see sseload serve --help")
+	flags.BoolVar(&f.strict, "strict", false, "exit with 4 when the generator was overloaded, so that a run cannot be trusted")
 	flags.Var(&f.labels, "label", "what the tables say of the run: machine=…, type=…, env=…, or names of your own")
 	addOutputFlag(flags, &f.outputs)
 	f.request.add(flags)
@@ -167,13 +172,19 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 		if f.targetPID != 0 {
 			return nil, nil, usagef("leave it out: the bundled server is observed by itself", "--target-pid needs a URL to subscribe to")
 		}
-		b := &bundled{greeting: greeting, workers: int(f.workers), request: f.request}
+		if err := testserver.CheckFaults(f.faults); err != nil {
+			return nil, nil, usagef("leave one of them out", "--fault: %w", err)
+		}
+		b := &bundled{greeting: greeting, workers: int(f.workers), faults: f.faults, request: f.request}
 		// The URL is not known yet; what the user asked for is.
 		_, err := b.target("http://127.0.0.1")
 		return b, nil, err
 	}
 	if f.workers > 1 {
 		return nil, nil, usagef("leave the URL out, or --workers", "--workers is for the bundled server, but a URL is given")
+	}
+	if len(f.faults) > 0 {
+		return nil, nil, usagef("leave the URL out, or start that server with sseload serve --fault", "--fault is for the bundled server, but a URL is given")
 	}
 	if f.targetPID != 0 {
 		if _, err := observe.NewTree(f.targetPID); err != nil {
@@ -273,5 +284,27 @@ func (f *loadFlags) execute(parent context.Context, a *App, s scenarios.Server, 
 	if b, ok := s.(*bundled); ok && errors.Is(runErr, load.ErrGone) {
 		a.note("the bundled server's last words: %s", oneLine(cmp.Or(strings.TrimSpace(b.said.String()), "none")))
 	}
+	if runErr == nil && f.strict {
+		return trusted(runs)
+	}
 	return explain(runErr)
+}
+
+// trusted is the error of runs that cannot be, of which there are some.
+func trusted(runs []result.Run) error {
+	over, reason := 0, ""
+	for i := range runs {
+		if g := &runs[i].Generator; g.Overloaded != nil && *g.Overloaded {
+			if over++; reason == "" && g.OverloadReason != nil {
+				reason = ": " + *g.OverloadReason
+			}
+		}
+	}
+	if over == 0 {
+		return nil
+	}
+	return &overloadError{
+		err:  fmt.Errorf("the generator was overloaded in %d of %d runs%s", over, len(runs), reason),
+		hint: "use fewer clients or a lower rate, leave it more of the machine, or leave --strict out",
+	}
 }

@@ -60,8 +60,13 @@ func progressLine(before, now scenarios.Progress) string {
 		if now.Iterations > 0 {
 			of = fmt.Sprintf("/%d", now.Iterations)
 		}
-		parts = append(parts, fmt.Sprintf("iteration %d%s", now.Iteration, of), fmt.Sprintf("%d copies", now.Live.Received))
-		if took := (now.Elapsed - before.Elapsed).Seconds(); before.Iteration > 0 && took > 0 {
+		parts = append(parts, fmt.Sprintf("iteration %d%s", now.Iteration, of))
+	} else if now.Live.Sent > 0 {
+		parts = append(parts, fmt.Sprintf("%d sent", now.Live.Sent))
+	}
+	if now.Iteration > 0 || now.Live.Sent > 0 {
+		parts = append(parts, fmt.Sprintf("%d copies", now.Live.Received))
+		if took := (now.Elapsed - before.Elapsed).Seconds(); took > 0 && (before.Iteration > 0 || before.Live.Sent > 0) {
 			parts = append(parts, fmt.Sprintf("%.0f/s", float64(now.Live.Received-before.Live.Received)/took))
 		}
 	}

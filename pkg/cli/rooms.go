@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -22,6 +23,10 @@ type roomsOptions struct {
 	payload         payload
 	payloadSize     size
 	sendConnections count
+	rates           rates
+	arrivals        arrivals
+	slowClients     part
+	slowRate        byteRate
 }
 
 func (a *App) roomsCommand() *cobra.Command {
@@ -32,9 +37,13 @@ func (a *App) roomsCommand() *cobra.Command {
 		Long: `Connects N EventSource clients in rooms, has one client of each room (or all) send
 a message to its room, and proves that every member received its copy. That is an
 iteration; the next one begins when every copy has arrived or --timeout has
-passed. Without a URL the bundled server is started for each run.`,
+passed. With --rate the model is an open one: messages are due at that rate for
+--duration, whatever became of those before, and latency runs from when each was
+due. Without a URL the bundled server is started for each run.`,
 		Example: `  sseload rooms --clients 4000 --iterations 100
   sseload rooms -c 1000,2000,3000 -n 1,10,100 --interval 1s -o markdown=rooms.md -o csv=rooms.csv
+  sseload rooms -c 600 --rate 500/s --duration 5s
+  sseload rooms -c 600 --rate 500/s --arrivals poisson --duration 5s --slow-clients 5% --slow-rate 1KiB/s
   sseload rooms http://127.0.0.1:8123 -c 600 -n 10
   sseload rooms 'http://127.0.0.1:3000/events/{room}' --send-url 'http://127.0.0.1:3000/publish/{room}' \
       --send-body '{"text":"{payload}"}'`,
@@ -53,19 +62,23 @@ passed. Without a URL the bundled server is started for each run.`,
 			return o.load.execute(cmd.Context(), a, server, o.connections, o.scenarios)
 		},
 	}
-	o = roomsOptions{iterations: counts{1}}
+	o = roomsOptions{iterations: counts{1}, slowRate: 1 << 10}
 	flags := cmd.Flags()
 	o.load.add(flags)
 	o.send.add(flags)
 	flags.VarP(&o.iterations, "iterations", "n", "messages that each sender sends; a list makes a series of runs")
-	flags.DurationVar(&o.duration, "duration", 0, "begin no iteration after this time; alone, it replaces --iterations")
+	flags.Var(&o.rates, "rate", "open model: messages per second over all senders, for --duration; a list makes a series of runs")
+	flags.Var(&o.arrivals, "arrivals", "how the messages of --rate are spread in time")
+	flags.DurationVar(&o.duration, "duration", 0, "begin no iteration after this time; alone, it replaces --iterations; with --rate, for how long messages are due")
 	flags.DurationVar(&o.interval, "interval", 0, "pause between iterations")
 	flags.Var(&o.senders, "senders", "who sends: the first client of each room, or all")
 	flags.Var(&o.payload, "payload", "what a message is: a marker that names it, or a bare JavaScript timestamp")
 	flags.Var(&o.payloadSize, "payload-size", "pad messages to this size")
 	flags.Var(&o.sendConnections, "send-connections",
-		fmt.Sprintf("sends that may be under way at once, each on a connection of its own (default %d for a local target, %d for others)",
-			localSends, remoteSends))
+		fmt.Sprintf("sends that may be under way at once, each on a connection of its own (default %d for a local target, %d for others, %d with --rate)",
+			localSends, remoteSends, openSends))
+	flags.Var(&o.slowClients, "slow-clients", "how many of the clients read slowly, as over a bad link; spread evenly over the rooms")
+	flags.Var(&o.slowRate, "slow-rate", "how fast each of those reads")
 	return cmd
 }
 
@@ -84,11 +97,48 @@ func (o *roomsOptions) check(cmd *cobra.Command) error {
 		return usagef("leave --payload-size out for the smallest messages",
 			"--payload-size: %d is too small for the marker, which takes up to %d bytes", o.payloadSize, load.MinPayloadSize)
 	}
-	if err := o.checkSizes(); err != nil {
+	if err := cmp.Or(o.checkSizes(), o.checkModel(cmd), o.checkSlow(cmd)); err != nil {
 		return err
 	}
 	if o.duration > 0 && !cmd.Flags().Changed("iterations") {
 		o.iterations = counts{0}
+	}
+	return nil
+}
+
+// checkModel finds flags of one model beside those of the other.
+func (o *roomsOptions) checkModel(cmd *cobra.Command) error {
+	set := cmd.Flags().Changed
+	switch {
+	case len(o.rates) == 0 && set("arrivals"):
+		return usagef("add for example --rate 500/s --duration 20s", "--arrivals is about the messages of --rate, which is not given")
+	case len(o.rates) == 0:
+		return nil
+	case o.duration == 0:
+		return usagef("add for example --duration 20s", "--rate needs to know for how long: --duration is not given")
+	case set("iterations"):
+		return usagef("leave one of them out", "--iterations: with --rate messages are due by the clock, there are no iterations")
+	case set("interval"):
+		return usagef("leave one of them out", "--interval: with --rate messages are due by the clock, there are no iterations")
+	}
+	return nil
+}
+
+// checkSlow finds slow readers that are none, or too many.
+func (o *roomsOptions) checkSlow(cmd *cobra.Command) error {
+	if o.slowClients == (part{}) {
+		if cmd.Flags().Changed("slow-rate") {
+			return usagef("add for example --slow-clients 5%", "--slow-rate is about the clients of --slow-clients, which is not given")
+		}
+		return nil
+	}
+	for _, n := range o.load.clients {
+		switch slow := o.slowClients.of(n); {
+		case slow == 0:
+			return usagef("raise the share, or --clients", "--slow-clients: %s of %d clients is nobody", &o.slowClients, n)
+		case slow > n:
+			return usagef("", "--slow-clients: %d is more than the %d clients", slow, n)
+		}
 	}
 	return nil
 }
@@ -142,6 +192,9 @@ func (o *roomsOptions) checkTarget(t *target.Target) error {
 const (
 	localSends  = 8
 	remoteSends = 64
+	// In the open model a message that is due must not wait for a server that
+	// holds up others.
+	openSends = 256
 )
 
 // connections is how many connections the sends take, at most.
@@ -149,6 +202,8 @@ func (o *roomsOptions) connections(local bool) int {
 	switch {
 	case o.sendConnections > 0:
 		return int(o.sendConnections)
+	case len(o.rates) > 0:
+		return openSends
 	case local:
 		return localSends
 	}
@@ -158,13 +213,24 @@ func (o *roomsOptions) connections(local bool) int {
 func (o *roomsOptions) scenarios(at place, l result.Labels) []scenarios.Scenario {
 	var all []scenarios.Scenario
 	for _, n := range o.load.clients {
-		for _, iterations := range o.iterations {
-			asked := o.load.asked(n, at.sources, l)
-			asked.SendConnections = o.connections(at.local)
-			all = append(all, scenarios.Rooms{
-				Load: asked, Iterations: iterations, Duration: o.duration, Interval: o.interval,
-				Senders: load.Senders(o.senders), Payload: load.PayloadKind(o.payload), PayloadSize: int(o.payloadSize),
-			})
+		asked := o.load.asked(n, at.sources, l)
+		asked.SendConnections = o.connections(at.local)
+		if slow := o.slowClients.of(n); slow > 0 {
+			asked.Slow = load.SlowReaders{Count: slow, Rate: int(o.slowRate)}
+		}
+		rooms := scenarios.Rooms{
+			Load: asked, Senders: load.Senders(o.senders), Payload: load.PayloadKind(o.payload), PayloadSize: int(o.payloadSize),
+			Duration: o.duration, Interval: o.interval,
+		}
+		for _, r := range o.rates {
+			rooms.Arrivals = &load.Arrivals{Rate: float64(r), Kind: load.ArrivalKind(o.arrivals)}
+			all = append(all, rooms)
+		}
+		if len(o.rates) > 0 {
+			continue
+		}
+		for _, rooms.Iterations = range o.iterations {
+			all = append(all, rooms)
 		}
 	}
 	return all

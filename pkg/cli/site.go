@@ -20,9 +20,11 @@ import (
 
 	"github.com/sseload/sseload/pkg/load"
 	"github.com/sseload/sseload/pkg/observe"
+	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/pkg/stream"
 	"github.com/sseload/sseload/pkg/target"
 	"github.com/sseload/sseload/scenarios"
+	"github.com/sseload/sseload/testserver"
 )
 
 // resolveTimeout bounds the look-up of the target and the trial connection.
@@ -85,6 +87,7 @@ func unreachable(err error) error {
 type bundled struct {
 	greeting bool
 	workers  int
+	faults   faults
 	request  requestFlags
 	said     *lastWords // by the child started last, on stderr
 }
@@ -112,6 +115,9 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 		return nil, fmt.Errorf("bundled server: %w", err)
 	}
 	args := []string{"serve", "--managed", "--addr", "127.0.0.1:0", "--status-interval", "0s", "--workers", strconv.Itoa(b.workers)}
+	for _, f := range b.faults {
+		args = append(args, "--fault", f.String())
+	}
 	if b.greeting {
 		args = append(args, "--greeting")
 	}
@@ -148,7 +154,33 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 		stop()
 		return nil, err
 	}
-	return &scenarios.Site{Target: t, Kind: "reference", PID: cmd.Process.Pid, Stop: stop}, nil
+	site := &scenarios.Site{Target: t, Kind: "reference", PID: cmd.Process.Pid, Stop: stop}
+	if len(b.faults) > 0 {
+		site.Faults = func(ctx context.Context) []result.Fault { return b.injected(ctx, url) }
+	}
+	return site, nil
+}
+
+// statsTimeout bounds the question to a server that does things wrong on purpose.
+const statsTimeout = 5 * time.Second
+
+// injected asks the child at url how often it did each of the faults. A child that
+// does not say leaves that unknown.
+func (b *bundled) injected(ctx context.Context, url string) []result.Fault {
+	out := make([]result.Fault, len(b.faults))
+	for i, f := range b.faults {
+		out[i].Fault = f.String()
+	}
+	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
+	defer cancel()
+	stats, err := testserver.ReadStats(ctx, url)
+	if err != nil || len(stats.Injected) != len(out) {
+		return out
+	}
+	for i, f := range stats.Injected {
+		out[i].Injected = &f.Injected
+	}
+	return out
 }
 
 // target is the child's, asked for as the user's request flags say.

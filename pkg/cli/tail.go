@@ -262,7 +262,7 @@ func (t *tail) Closed(_ int, f *stream.Failure) {
 }
 
 // Message implements [stream.Handler].
-func (t *tail) Message(stream.Tag) (target.Vars, bool) { return target.Vars{}, false }
+func (t *tail) Message(stream.Tag, int64) (target.Vars, bool) { return target.Vars{}, false }
 
 // Sent implements [stream.Handler].
 func (t *tail) Sent(stream.Tag, time.Duration, *stream.Failure) {}

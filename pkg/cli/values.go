@@ -96,6 +96,116 @@ func (r *rate) Set(s string) error {
 	return nil
 }
 
+// rates is a list of rates above 0, "500/s,1000/s".
+type rates []rate
+
+func (r *rates) String() string {
+	parts := make([]string, len(*r))
+	for i, n := range *r {
+		parts[i] = n.String()
+	}
+	return strings.Join(parts, ",")
+}
+
+func (r *rates) Type() string { return "N/s[,N/s...]" }
+
+func (r *rates) Set(s string) error {
+	var list rates
+	for _, field := range strings.Split(s, ",") {
+		var n rate
+		if err := n.Set(strings.TrimSpace(field)); err != nil {
+			return err
+		}
+		if n == 0 {
+			return &hinted{errors.New("nothing would be sent"), "write a number per second or minute above 0, such as 500/s or 60/m"}
+		}
+		list = append(list, n)
+	}
+	*r = list
+	return nil
+}
+
+// arrivals is constant or poisson.
+type arrivals load.ArrivalKind
+
+func (v *arrivals) String() string { return load.ArrivalKind(*v).String() }
+func (v *arrivals) Type() string   { return "constant|poisson" }
+
+func (v *arrivals) Set(s string) error {
+	for _, k := range load.ArrivalKinds {
+		if s == k.String() {
+			*v = arrivals(k)
+			return nil
+		}
+	}
+	return &hinted{errors.New("not a choice"), "write constant (evenly spread) or poisson (at random, as independent users do)"}
+}
+
+// part is a number of clients, "30", or a share of them, "5%". The zero value is
+// none.
+type part struct {
+	count   int
+	percent float64
+}
+
+func (v *part) String() string {
+	switch {
+	case v.percent > 0:
+		return strconv.FormatFloat(v.percent, 'g', -1, 64) + "%"
+	case v.count > 0:
+		return strconv.Itoa(v.count)
+	}
+	return ""
+}
+
+func (v *part) Type() string { return "N|N%" }
+
+func (v *part) Set(s string) error {
+	hint := "write a number of clients, such as 30, or a share of them, such as 5%"
+	if number, ok := strings.CutSuffix(s, "%"); ok {
+		percent, err := strconv.ParseFloat(number, 64)
+		if err != nil || !(percent > 0 && percent <= 100) {
+			return &hinted{errors.New("not a share between 0% and 100%"), hint}
+		}
+		*v = part{percent: percent}
+		return nil
+	}
+	n, err := parseCount(s)
+	if err != nil {
+		return &hinted{err, hint}
+	}
+	*v = part{count: n}
+	return nil
+}
+
+// of is how many of n clients v is, rounded down.
+func (v *part) of(n int) int {
+	if v.percent > 0 {
+		return int(float64(n) * v.percent / 100)
+	}
+	return v.count
+}
+
+// byteRate is a number of bytes per second, "1KiB/s".
+type byteRate size
+
+func (v *byteRate) String() string { return (*size)(v).String() + "/s" }
+func (v *byteRate) Type() string   { return "BYTES/s" }
+
+func (v *byteRate) Set(s string) error {
+	hint := "write a number of bytes per second, such as 512/s, 1KiB/s or 1MiB/s"
+	number, ok := strings.CutSuffix(s, "/s")
+	var n size
+	if !ok || n.Set(number) != nil {
+		return &hinted{errors.New("not a rate of bytes"), hint}
+	}
+	if n == 0 || n > 1<<30 {
+		return &hinted{errors.New("not between 1/s and 1GiB/s"), hint}
+	}
+	*v = byteRate(n)
+	return nil
+}
+
 // size is a number of bytes, "64", "4KiB".
 type size int64
 

@@ -54,6 +54,7 @@ type Config struct {
 	Payload         PayloadKind
 	PayloadSize     int    // bytes, at least; 0: no padding
 	EventType       string // only events of this type carry messages; empty: all do
+	Slow            SlowReaders
 }
 
 // MinPayloadSize is the least PayloadSize that every marker fits in.
@@ -139,6 +140,7 @@ func (s *shard) start(endRoom, sendConnections int) error {
 	s.engine, err = stream.New(p.cfg.Engine, stream.Config{
 		Target: p.cfg.Target, Clients: n, Handler: s, Clock: p.clock, Timeout: p.cfg.Timeout,
 		SendConnections: sendConnections, Sources: p.cfg.Sources, MaxEventSize: p.cfg.MaxEventSize,
+		Slow: s.isSlow, SlowRate: p.cfg.Slow.Rate,
 	})
 	if err != nil {
 		return err
@@ -345,24 +347,18 @@ func (p *Population) Iterate(ctx context.Context, grace time.Duration) (Iteratio
 func (p *Population) finishIteration() iteration {
 	var all iteration
 	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for _, s := range p.shards {
-		wg.Add(1)
-		s.engine.Do(func() {
-			defer wg.Done()
-			s.end()
-			mu.Lock()
-			defer mu.Unlock()
-			all.last = max(all.last, s.iteration.last)
-			all.sent += s.iteration.sent
-			all.copies += s.iteration.copies
-			all.givenUp += s.iteration.givenUp
-			if all.failure == nil {
-				all.failure = s.iteration.failure
-			}
-		})
-	}
-	wg.Wait()
+	p.each(func(s *shard) {
+		s.end()
+		mu.Lock()
+		defer mu.Unlock()
+		all.last = max(all.last, s.iteration.last)
+		all.sent += s.iteration.sent
+		all.copies += s.iteration.copies
+		all.givenUp += s.iteration.givenUp
+		if all.failure == nil {
+			all.failure = s.iteration.failure
+		}
+	})
 	return all
 }
 
@@ -398,6 +394,8 @@ type Live struct {
 	Failed   int64 // clients that never were
 	Dropped  int64 // clients that were, and are no more
 	Received int64 // copies
+	Sent     int64 // sends that succeeded
+	Unsent   int64 // sends that failed
 	Activity int64 // events and responses, of whatever kind
 }
 
@@ -410,6 +408,8 @@ func (p *Population) Live() Live {
 		l.Failed += s.live.failed.Load()
 		l.Dropped += s.live.dropped.Load()
 		l.Received += s.live.received.Load()
+		l.Sent += s.live.sent.Load()
+		l.Unsent += s.live.unsent.Load()
 		l.Activity += s.live.activity.Load()
 	}
 	return l

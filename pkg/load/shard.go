@@ -24,22 +24,29 @@ type shard struct {
 
 	ramp      ramp
 	iteration iteration
+	offering  *offering // nil in the closed model
+	pending   int       // sends without an outcome
+	busy      map[int]*busyPeriods
+	draining  bool // the sending is over, and slow readers read freely
 	recorder  recorder
 	lastRead  int64 // when the read was that gave the event before
 
 	payload []byte
 
 	live struct { // read by others while the run goes on
-		open, opened, failed, dropped, received, activity atomic.Int64
+		open, opened, failed, dropped, received, sent, unsent, activity atomic.Int64
 	}
 }
 
 // client is what a shard keeps of a client, beside its entries.
 type client struct {
-	dialed  int64
-	state   clientState
-	greeted bool   // has had its first event
-	gaveUp  uint32 // the iteration in which its send failed
+	dialed    int64
+	gaveUp    uint32 // the iteration in which its send failed
+	sent      uint32 // the sequence number of its latest message
+	busySince uint32 // the first message since it had none under way
+	underWay  uint16 // of its messages
+	state     clientState
+	greeted   bool // has had its first event
 }
 
 type clientState uint8
@@ -55,7 +62,9 @@ const (
 // room is what a shard keeps of a room.
 type room struct {
 	open   int32  // members open now
+	slow   int32  // of those, slow readers
 	sends  uint32 // sends begun by its senders
+	failed uint32 // of those, failed
 	due    int32  // messages of this iteration that may still come: neither failed nor called off
 	sender int32  // with one sender a room: its engine id, -1 for none
 }
@@ -154,6 +163,9 @@ func (s *shard) Opened(id int, t stream.Timing) {
 	c.state = isOpen
 	c.dialed = t.Dialed
 	rm.open++
+	if s.isSlow(id) {
+		rm.slow++
+	}
 	s.live.open.Add(1)
 	s.live.opened.Add(1)
 	r := &s.recorder.Connect
@@ -188,6 +200,9 @@ func (s *shard) Closed(id int, f *stream.Failure) {
 	c.state = dropped
 	s.recorder.Connect.Drops[key]++
 	s.roomOf(id).open--
+	if s.isSlow(id) {
+		s.roomOf(id).slow--
+	}
 	s.live.dropped.Add(1)
 	if s.live.open.Add(-1) == 0 {
 		s.p.emptied() // first, so that the end of the iteration below finds it said
@@ -199,7 +214,7 @@ func (s *shard) Closed(id int, f *stream.Failure) {
 // outstanding: it is lost, and nobody should wait for it.
 func (s *shard) forget(id int) {
 	it := &s.iteration
-	if it.seq == 0 || it.closed {
+	if it.seq == 0 || it.closed || s.isSlow(id) {
 		return
 	}
 	if s.p.cfg.Payload == Timestamp {
@@ -229,7 +244,7 @@ func (s *shard) unsent(seq uint32, sender int) {
 	missing := 0
 	from, to := s.members(sender)
 	for member := from; member < to; member++ {
-		if s.clients[member].state != isOpen {
+		if s.clients[member].state != isOpen || s.isSlow(member) {
 			continue
 		}
 		if s.p.cfg.Payload == Timestamp || !s.entry(member, s.place(sender)).has(seq) {
@@ -269,10 +284,7 @@ func (s *shard) less(n int) {
 // begin starts iteration seq: every sender sends one message.
 func (s *shard) begin(seq uint32) {
 	if seq == 1 {
-		// Now, and not on the first delivery, which it would hold up.
-		s.recorder.Delivery.Latency.Reserve()
-		s.recorder.Sends.Latency.Reserve()
-		s.recorder.ReadLag.Reserve()
+		s.reserve()
 	}
 	s.iteration = iteration{seq: seq, begun: s.p.clock.Now()}
 	var out int
@@ -291,7 +303,7 @@ func (s *shard) begin(seq uint32) {
 				s.entry(id, 0).highest = 0 // copies of this iteration
 			}
 		}
-		out += int(rm.due) * int(rm.open)
+		out += int(rm.due) * int(rm.open-rm.slow)
 	}
 	s.iteration.outstanding = out
 	if out == 0 {
@@ -299,9 +311,25 @@ func (s *shard) begin(seq uint32) {
 	}
 	for id := range s.clients {
 		if s.sends(id) {
-			s.engine.Send(tag(seq, id))
+			s.clients[id].sent = seq
+			s.send(id, 0)
 		}
 	}
+}
+
+// send has client id send its next message, which is due at a time of the run's
+// clock; 0 stands for when it begins.
+func (s *shard) send(id int, due int64) {
+	s.recorder.Sends.Due++
+	s.pending++
+	s.engine.Send(tag(s.clients[id].sent, id), due)
+}
+
+// reserve takes memory now, and not on the first delivery, which it would hold up.
+func (s *shard) reserve() {
+	s.recorder.Delivery.Latency.Reserve()
+	s.recorder.Sends.Latency.Reserve()
+	s.recorder.ReadLag.Reserve()
 }
 
 // firstOpen is the first client between from and to that is open, or -1.
@@ -329,39 +357,63 @@ func tag(seq uint32, id int) stream.Tag { return stream.Tag(uint64(seq)<<32 | ui
 func untag(t stream.Tag) (seq uint32, id int) { return uint32(t >> 32), int(uint32(t)) }
 
 // Message implements [stream.Handler].
-func (s *shard) Message(t stream.Tag) (target.Vars, bool) {
+func (s *shard) Message(t stream.Tag, due int64) (target.Vars, bool) {
 	seq, id := untag(t)
-	if it := &s.iteration; it.seq != seq || it.closed || it.stopping {
-		s.recorder.Sends.CalledOff++
+	if s.calledOff(seq) {
+		s.pending--
 		s.unsent(seq, id)
 		return target.Vars{}, false
 	}
 	v := s.Vars(id)
 	v.Iteration = int(seq)
 	s.roomOf(id).sends++
+	s.begins(id, seq)
 	s.recorder.Sends.Attempted++
 	now := s.p.clock.Now()
-	if s.p.cfg.Payload == Timestamp {
-		s.payload = strconv.AppendInt(s.payload[:0], now/int64(time.Millisecond), 10)
+	if due == 0 {
+		due = now
 	} else {
-		s.payload = s.p.run.append(s.payload[:0], marker{room: v.Room, sender: v.Client, seq: seq, nanos: now}, s.p.cfg.PayloadSize)
+		s.behind(now - due)
+	}
+	if s.p.cfg.Payload == Timestamp {
+		s.payload = strconv.AppendInt(s.payload[:0], due/int64(time.Millisecond), 10)
+	} else {
+		s.payload = s.p.run.append(s.payload[:0], marker{room: v.Room, sender: v.Client, seq: seq, nanos: due}, s.p.cfg.PayloadSize)
 	}
 	v.Payload = s.payload
 	s.recorder.Sends.PayloadBytes = max(s.recorder.Sends.PayloadBytes, len(s.payload))
 	return v, true
 }
 
+// calledOff reports whether the message with sequence number seq may not be sent
+// any more.
+func (s *shard) calledOff(seq uint32) bool {
+	if s.offering != nil {
+		return s.offering.over
+	}
+	it := &s.iteration
+	return it.seq != seq || it.closed || it.stopping
+}
+
 // Sent implements [stream.Handler].
 func (s *shard) Sent(t stream.Tag, elapsed time.Duration, f *stream.Failure) {
 	s.live.activity.Add(1)
+	s.pending--
 	seq, id := untag(t)
+	s.clients[id].underWay--
 	it := &s.iteration
 	if f == nil {
+		s.live.sent.Add(1)
 		if it.seq == seq {
 			it.sent++
 		}
 		s.recorder.Sends.Latency.Record(int64(elapsed))
 		return
+	}
+	s.live.unsent.Add(1)
+	s.roomOf(id).failed++
+	if o := s.offering; o != nil && o.failure == nil {
+		o.failure = f
 	}
 	if it.seq == seq && it.failure == nil {
 		it.failure = f
@@ -375,6 +427,7 @@ func (s *shard) Sent(t stream.Tag, elapsed time.Duration, f *stream.Failure) {
 // Event implements [stream.Handler].
 func (s *shard) Event(id int, at stream.Stamp, ev sse.Event) {
 	s.live.activity.Add(1)
+	s.recorder.Traffic.Events++
 	if c := &s.clients[id]; !c.greeted {
 		c.greeted = true
 		s.recorder.Connect.FirstEvent.Record(at.Arrived() - c.dialed)
@@ -418,38 +471,53 @@ func (s *shard) copy(id int, at stream.Stamp, m marker) {
 	v := s.Vars(id)
 	sender := m.sender - s.first
 	if m.room != v.Room {
-		d.Received++
-		s.live.received.Add(1)
+		s.received(id)
 		d.Misrouted++
 		s.misdeed(id).misrouted++
 		return
 	}
-	if from, to := s.members(id); sender < from || sender >= to || m.seq > s.iteration.seq {
+	if from, to := s.members(id); sender < from || sender >= to || m.seq > s.clients[sender].sent {
 		d.Foreign++ // nobody in this room has sent it
 		return
 	}
-	d.Received++
-	s.live.received.Add(1)
-	late := m.seq != s.iteration.seq || s.iteration.closed
-	switch s.entry(id, s.place(sender)).receive(m.seq) {
+	s.received(id)
+	late := s.late(id, at, m)
+	e := s.entry(id, s.place(sender))
+	switch e.receive(m.seq) {
 	case duplicate:
 		d.Duplicate++
 		s.misdeed(id).duplicate++
 		return
 	case reordered:
+		if s.busy[sender].unordered(m.seq, e.highest) {
+			d.Unordered++
+			break
+		}
 		d.Reordered++
 		s.misdeed(id).reordered++
 	case inOrder:
 	}
-	s.arrived(at, m.nanos)
+	s.arrived(id, at, m.nanos)
 	if late {
 		d.Late++
 		s.misdeed(id).late++
 		return
 	}
-	if s.clients[sender].gaveUp != m.seq {
+	if s.clients[sender].gaveUp != m.seq && !s.isSlow(id) {
 		s.less(1)
 	}
+}
+
+// late reports whether the copy of m that client id got came too late. Nobody
+// waits for slow readers in the closed model, so that theirs never do.
+func (s *shard) late(id int, at stream.Stamp, m marker) bool {
+	switch {
+	case s.offering != nil:
+		return at.Arrived()-m.nanos > int64(s.p.cfg.Timeout)
+	case s.isSlow(id):
+		return false
+	}
+	return m.seq != s.iteration.seq || s.iteration.closed
 }
 
 // timestamp enters a copy that carries nothing but the time it was sent.
@@ -461,22 +529,37 @@ func (s *shard) timestamp(id int, at stream.Stamp, data []byte) {
 		d.Other++
 		return
 	}
-	d.Received++
-	s.live.received.Add(1)
+	s.received(id)
 	s.lag(at)
-	s.arrived(at, sent)
-	if it := &s.iteration; !it.closed && sent >= it.begun-int64(time.Millisecond) { // else it is of an iteration before
+	s.arrived(id, at, sent)
+	if it := &s.iteration; it.seq != 0 && !it.closed && !s.isSlow(id) && sent >= it.begun-int64(time.Millisecond) { // else it is of an iteration before
 		s.entry(id, 0).highest++
 		s.less(1)
 	}
 }
 
-// arrived records the latency of a copy.
-func (s *shard) arrived(at stream.Stamp, due int64) {
-	s.iteration.copies++
+// received counts a copy that client id received.
+func (s *shard) received(id int) {
+	s.recorder.Delivery.Received++
+	s.live.received.Add(1)
+	if s.isSlow(id) {
+		s.recorder.Slow.Received++
+	}
+}
+
+// arrived records the latency of a copy that client id received.
+func (s *shard) arrived(id int, at stream.Stamp, due int64) {
 	when := at.Arrived()
-	s.recorder.Delivery.Latency.Record(when - due)
+	if s.isSlow(id) {
+		s.arrivedSlowly(when - due)
+		return
+	}
+	s.iteration.copies++
 	s.iteration.last = max(s.iteration.last, when)
+	s.recorder.Delivery.Latency.Record(when - due)
+	if s.roomOf(id).slow > 0 {
+		s.recorder.Slow.Neighbours.Record(when - due)
+	}
 }
 
 // lag records how long after its arrival a read was handled, once a read.
@@ -498,7 +581,7 @@ func (s *shard) misdeed(id int) *misdeeds {
 }
 
 // Comment implements [stream.Handler].
-func (s *shard) Comment(int, stream.Stamp, []byte) {}
+func (s *shard) Comment(int, stream.Stamp, []byte) { s.recorder.Traffic.Comments++ }
 
 // Retry implements [stream.Handler].
 func (s *shard) Retry(int, time.Duration) {}

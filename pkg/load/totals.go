@@ -12,8 +12,13 @@ type Totals struct {
 	Connect  Connect
 	Sends    Sends
 	Delivery Delivery
+	Slow     SlowReading
+	Traffic  Traffic
 	ReadLag  metric.Histogram // handling minus kernel receive time, per read; ns
 }
+
+// Traffic is what the clients read, whatever it was.
+type Traffic struct{ Events, Comments int64 }
 
 // Connect is what became of the subscriptions. Times are on the run's clock.
 type Connect struct {
@@ -28,8 +33,12 @@ type Connect struct {
 
 // Sends is what became of the sends.
 type Sends struct {
-	Attempted    int64
-	CalledOff    int64 // due, but their iteration ended before they could begin
+	Due          int64            // Attempted + CalledOff
+	Attempted    int64            // begun
+	CalledOff    int64            // their iteration, or the run, ended before they could begin
+	Behind       int64            // begun more than [BehindAfter] after they were due
+	Lag          metric.Histogram // due to begun, in the open model; ns
+	DispatchLag  metric.Histogram // the part of Lag until the generator came to them; ns
 	Failures     map[string]int
 	Texts        map[string]string // the first failure of each class, in words
 	Latency      metric.Histogram  // request written to response read
@@ -41,6 +50,7 @@ type Sends struct {
 type Delivery struct {
 	Expected, Received                          int64
 	Lost, Duplicate, Reordered, Misrouted, Late int64
+	Unordered                                   int64 // a later one came first, but both had been under way at once
 	Foreign                                     int64 // messages of another run
 	Other                                       int64 // events without a message
 	Latency                                     metric.Histogram
@@ -106,8 +116,12 @@ func (t *Totals) merge(o *Totals) {
 	c.Header.Merge(&o.Connect.Header)
 	c.FirstEvent.Merge(&o.Connect.FirstEvent)
 
+	t.Sends.Due += o.Sends.Due
 	t.Sends.Attempted += o.Sends.Attempted
 	t.Sends.CalledOff += o.Sends.CalledOff
+	t.Sends.Behind += o.Sends.Behind
+	t.Sends.Lag.Merge(&o.Sends.Lag)
+	t.Sends.DispatchLag.Merge(&o.Sends.DispatchLag)
 	add(t.Sends.Failures, o.Sends.Failures)
 	for class, text := range o.Sends.Texts {
 		keepFirst(t.Sends.Texts, class, text)
@@ -122,6 +136,7 @@ func (t *Totals) merge(o *Totals) {
 	d.Duplicate += o.Delivery.Duplicate
 	d.Reordered += o.Delivery.Reordered
 	d.Misrouted += o.Delivery.Misrouted
+	d.Unordered += o.Delivery.Unordered
 	d.Late += o.Delivery.Late
 	d.Foreign += o.Delivery.Foreign
 	d.Other += o.Delivery.Other
@@ -129,6 +144,9 @@ func (t *Totals) merge(o *Totals) {
 	d.Affected += o.Delivery.Affected
 	d.Worst = worst(append(d.Worst, o.Delivery.Worst...))
 
+	t.Slow.merge(&o.Slow)
+	t.Traffic.Events += o.Traffic.Events
+	t.Traffic.Comments += o.Traffic.Comments
 	t.ReadLag.Merge(&o.ReadLag)
 }
 
@@ -152,7 +170,8 @@ func (c Client) score() int64 { return c.Lost + c.Duplicate + c.Reordered + c.Mi
 // finish works out what each client should have received, once nothing can come
 // any more.
 func (s *shard) finish() {
-	d := &s.recorder.Delivery
+	d, sends := &s.recorder.Delivery, &s.recorder.Sends
+	sends.CalledOff = sends.Due - sends.Attempted
 	var affected []Client
 	for id := range s.clients {
 		c := &s.clients[id]
@@ -162,6 +181,10 @@ func (s *shard) finish() {
 		v := s.Vars(id)
 		a := Client{Client: v.Client, Room: v.Room, Expected: int64(s.roomOf(id).sends)}
 		d.Expected += a.Expected
+		slow := s.isSlow(id)
+		if slow {
+			s.recorder.Slow.add(c.state, a.Expected)
+		}
 		if s.p.cfg.Payload == Timestamp {
 			continue // copies have no names: what is lost cannot be told
 		}
@@ -173,6 +196,9 @@ func (s *shard) finish() {
 		if m := s.recorder.perClient[id]; m != nil {
 			a.Duplicate, a.Reordered, a.Misrouted, a.Late = m.duplicate, m.reordered, m.misrouted, m.late
 			a.Received += a.Duplicate + a.Misrouted
+		}
+		if slow {
+			s.recorder.Slow.Lost += a.Lost
 		}
 		if a.score() > 0 {
 			affected = append(affected, a)

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -50,6 +51,9 @@ type Phase struct {
 	TargetCPUPercent    *float64
 	GeneratorCPUPercent *float64
 	MachineCPUPercent   *float64
+	// GeneratorRunQueueNS is for how long the generator's threads were ready to
+	// run and waited for a core, summed over threads: it may exceed the phase.
+	GeneratorRunQueueNS *int64
 }
 
 // Process is what a run cost one process, or one tree of them.
@@ -87,16 +91,42 @@ type Report struct {
 	Generator      Process
 	Target         *Process // nil when there was none to observe
 	Machine        Machine
+
+	collections []collections // one for each of Phases
+}
+
+// collections is what the collector did in a phase, when that is known.
+type collections struct {
+	gc GC
+	ok bool
+}
+
+// GC tells what the generator's collector did in the phase of a name, the last
+// one where there are several; false when there is none or the runtime did not
+// say.
+func (r Report) GC(phase string) (GC, bool) {
+	if i := r.last(phase); i >= 0 {
+		return r.collections[i].gc, r.collections[i].ok
+	}
+	return GC{}, false
 }
 
 // Phase finds the phase of a name; the last one where there are several.
 func (r Report) Phase(name string) (Phase, bool) {
-	for i := len(r.Phases) - 1; i >= 0; i-- {
-		if r.Phases[i].Name == name {
-			return r.Phases[i], true
-		}
+	if i := r.last(name); i >= 0 {
+		return r.Phases[i], true
 	}
 	return Phase{}, false
+}
+
+// last finds the last phase of a name, -1 when there is none.
+func (r Report) last(name string) int {
+	for i, p := range slices.Backward(r.Phases) {
+		if p.Name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // maxSamples bounds the memory of a run of any length. When there are more,
@@ -116,6 +146,9 @@ type Watcher struct {
 	machine   machine
 	started   time.Time
 	network   networkCounters
+	queue     runQueue
+	queued    opt // as of the last border of phases
+	collector collector
 	phases    []stretch
 	samples   []moment
 	interval  time.Duration
@@ -140,6 +173,8 @@ type moment struct {
 type stretch struct {
 	name       string
 	begin, end moment
+	queued     opt // nanoseconds in run queues
+	collected  collections
 }
 
 type peaks struct {
@@ -171,10 +206,11 @@ func (w *Watcher) Phase(name string) {
 		w.network = w.machine.network()
 	}
 	now := w.look()
+	queued, collected := w.lap()
 	if first {
 		w.started = now.at
 	} else {
-		w.phases[len(w.phases)-1].end = now
+		w.phases[len(w.phases)-1].close(now, queued, collected)
 	}
 	now.phase = len(w.phases)
 	w.phases = append(w.phases, stretch{name: name, begin: now})
@@ -195,7 +231,8 @@ func (w *Watcher) Stop() Report {
 			close(w.stop)
 			now := w.look()
 			network := w.machine.network()
-			w.phases[len(w.phases)-1].end = now
+			queued, collected := w.lap()
+			w.phases[len(w.phases)-1].close(now, queued, collected)
 			w.samples = append(w.samples, now)
 			w.report = w.sum(now, network)
 		} else {
@@ -282,6 +319,20 @@ func (w *Watcher) look() moment {
 	return m
 }
 
+// lap reads what is read at the borders of phases alone, since there are many
+// threads to ask, and gives what has come about since the border before. It
+// requires w.mu.
+func (w *Watcher) lap() (queued opt, collected collections) {
+	now := w.queue.read()
+	queued, w.queued = now.since(w.queued), now
+	collected.gc, collected.ok = w.collector.lap()
+	return queued, collected
+}
+
+func (s *stretch) close(end moment, queued opt, collected collections) {
+	s.end, s.queued, s.collected = end, queued, collected
+}
+
 // sum makes the report. It requires w.mu.
 func (w *Watcher) sum(last moment, network networkCounters) Report {
 	r := Report{
@@ -332,7 +383,9 @@ func (w *Watcher) sum(last moment, network networkCounters) Report {
 			TargetCPUPercent:    share(p.begin.target, p.end.target),
 			GeneratorCPUPercent: share(p.begin.generator, p.end.generator),
 			MachineCPUPercent:   machineShare(p.begin.machine, p.end.machine),
+			GeneratorRunQueueNS: p.queued.ptr(),
 		})
+		r.collections = append(r.collections, p.collected)
 	}
 	for i, m := range w.samples {
 		s := Sample{

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -33,16 +34,49 @@ func (csvFormat) Render(w io.Writer, f *result.File, _ Options) error {
 	out.UseCRLF = true // RFC 4180, section 2, rule 1
 	header := append(csvHeader(nil, "", reflect.TypeFor[csvSource]()),
 		csvHeader(nil, "", reflect.TypeFor[result.Run]())...)
-	rows := [][]string{header}
+	order := csvOrder(header)
+	rows := [][]string{inCSVOrder(header, order)}
 	for i := range f.Runs {
 		s := f.SourceOf(i)
 		row := csvCells(nil, reflect.ValueOf(csvSource{s.Tool, shellWords(s.Command), s.Host}))
-		rows = append(rows, csvCells(row, reflect.ValueOf(f.Runs[i])))
+		rows = append(rows, inCSVOrder(csvCells(row, reflect.ValueOf(f.Runs[i])), order))
 	}
 	if err := out.WriteAll(rows); err != nil {
 		return fmt.Errorf("write csv: %w", err)
 	}
 	return nil
+}
+
+// csvAdded are the columns, or what they begin with, that came after the first
+// version of the form, in the order they came. They stand behind the others, so
+// that those keep their places.
+var csvAdded = []string{ //nolint:gochecknoglobals // a constant table
+	"params_model", "params_rate", "params_arrivals", "params_send_connections", "params_slow_clients", "params_slow_rate",
+	"target_faults", "clock_", "traffic_", "delivery_sends_behind", "generator_dispatch_lag_",
+	"delivery_unordered", "delivery_slow_",
+	"generator_run_queue_ns", "generator_gc_",
+}
+
+// csvOrder gives the places in header of the columns as they are written.
+func csvOrder(header []string) []int {
+	order := make([]int, len(header))
+	added := make([]int, len(header))
+	for i, name := range header {
+		order[i] = i
+		added[i] = slices.IndexFunc(csvAdded, func(a string) bool {
+			return name == a || strings.HasSuffix(a, "_") && strings.HasPrefix(name, a)
+		})
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(added[a], added[b]) })
+	return order
+}
+
+func inCSVOrder(cells []string, order []int) []string {
+	out := make([]string, len(cells))
+	for i, at := range order {
+		out[i] = cells[at]
+	}
+	return out
 }
 
 // csvHeader appends the columns of type t. It and csvCells walk the record's
@@ -88,10 +122,11 @@ func csvCells(cells []string, v reflect.Value) []string {
 }
 
 // csvField gives the name of a field in the record, and whether a flat row can
-// show it: lists of structs and encoded histograms it cannot.
+// show it: lists of structs, but for faults, and encoded histograms it cannot.
 func csvField(f reflect.StructField) (name string, ok bool) {
 	name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
-	list := f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct
+	list := f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct &&
+		f.Type != reflect.TypeFor[[]result.Fault]()
 	return name, !list && name != "hdr"
 }
 
@@ -111,6 +146,16 @@ func csvCell(v reflect.Value) string {
 		return strconv.FormatFloat(x, 'f', -1, 64)
 	case []string:
 		return strings.Join(x, "; ")
+	case []result.Fault:
+		var pairs []string
+		for _, f := range x {
+			pair := csvEscape(f.Fault) + "="
+			if f.Injected != nil {
+				pair += strconv.FormatInt(*f.Injected, 10)
+			}
+			pairs = append(pairs, pair)
+		}
+		return strings.Join(pairs, ";")
 	case map[string]int:
 		var pairs []string
 		for _, k := range slices.Sorted(maps.Keys(x)) {

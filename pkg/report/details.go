@@ -14,6 +14,10 @@ const (
 	detailWidth = 80
 )
 
+// behindAfter is by how many nanoseconds a send may be late and still be on time,
+// as in the record.
+const behindAfter = 1_000_000
+
 // metric is one row of a detail table.
 type metric struct {
 	name  string
@@ -52,7 +56,7 @@ func (t table) details(limit int, escape func(string) string) ([]string, error) 
 func (t table) block(rows []row, metrics []metric) grid {
 	g := grid{columns: []column{{head: "Clients"}}}
 	if t.rooms {
-		g.columns[0].head = "Clients × Iterat."
+		g.columns[0].head = t.shape()
 	}
 	for _, r := range rows {
 		g.columns = append(g.columns, column{head: r.name, right: true})
@@ -65,6 +69,19 @@ func (t table) block(rows []row, metrics []metric) grid {
 		g.rows = append(g.rows, cells)
 	}
 	return g
+}
+
+// shape says what the names of the runs are made of.
+func (t table) shape() string {
+	closed := t.any(func(r *result.Run) bool { return !open(r) })
+	switch {
+	case !t.any(open):
+		return "Clients × Iterat."
+	case !closed:
+		return "Clients @ Rate"
+	default:
+		return "Clients"
+	}
 }
 
 func (t table) connectMetrics() []metric {
@@ -88,6 +105,8 @@ func (t table) connectMetrics() []metric {
 			latencyMetric(l.name+" p99", l.of, func(l *result.Latency) *int64 { return l.P99NS }),
 			latencyMetric(l.name+" max", l.of, func(l *result.Latency) *int64 { return l.MaxNS }))
 	}
+	m = append(m, t.commentsMetric()...)
+	m = append(m, t.injectedMetrics()...)
 	m = append(m,
 		metric{"connections/s", func(r *result.Run) string {
 			if e := r.Connect.ElapsedNS; e != nil && *e > 0 {
@@ -108,25 +127,8 @@ func (t table) roomsMetrics() []metric {
 		return &r.Delivery.Latency
 	}
 	iteration := func(r *result.Run) *result.Latency { return r.IterationTime }
-	// must reads a figure of the delivery that is always known, may one that can
-	// be null.
-	must := func(name string, of func(*result.Delivery) int64) metric {
-		return metric{name, func(r *result.Run) string {
-			if r.Delivery == nil {
-				return unknown
-			}
-			return count(of(r.Delivery))
-		}}
-	}
-	may := func(name string, of func(*result.Delivery) *int64) metric {
-		return metric{name, func(r *result.Run) string {
-			if r.Delivery == nil {
-				return unknown
-			}
-			return known(of(r.Delivery), count)
-		}}
-	}
 	m := t.engineMetric()
+	m = append(m, t.offeredMetrics()...)
 	m = append(m,
 		latencyMetric("latency p50", delivered, func(l *result.Latency) *int64 { return l.P50NS }),
 		latencyMetric("latency p90", delivered, func(l *result.Latency) *int64 { return l.P90NS }),
@@ -134,54 +136,203 @@ func (t table) roomsMetrics() []metric {
 		latencyMetric("latency p99", delivered, func(l *result.Latency) *int64 { return l.P99NS }),
 		latencyMetric("latency p99.9", delivered, func(l *result.Latency) *int64 { return l.P999NS }),
 		latencyMetric("latency max", delivered, func(l *result.Latency) *int64 { return l.MaxNS }),
-		latencyMetric("iteration p50", iteration, func(l *result.Latency) *int64 { return l.P50NS }),
-		latencyMetric("iteration max", iteration, func(l *result.Latency) *int64 { return l.MaxNS }),
-		must("expected", func(d *result.Delivery) int64 { return d.Expected }),
-		must("received", func(d *result.Delivery) int64 { return d.Received }),
-		may("lost", func(d *result.Delivery) *int64 { return d.Lost }),
-		may("duplicate", func(d *result.Delivery) *int64 { return d.Duplicate }),
-		may("reordered", func(d *result.Delivery) *int64 { return d.Reordered }),
-		may("misrouted", func(d *result.Delivery) *int64 { return d.Misrouted }),
-		may("late", func(d *result.Delivery) *int64 { return d.Late }),
+	)
+	if t.any(func(r *result.Run) bool { return r.IterationTime != nil }) {
+		m = append(m,
+			latencyMetric("iteration p50", iteration, func(l *result.Latency) *int64 { return l.P50NS }),
+			latencyMetric("iteration max", iteration, func(l *result.Latency) *int64 { return l.MaxNS }))
+	}
+	m = append(m,
+		copies("expected", func(d *result.Delivery) *int64 { return &d.Expected }),
+		copies("received", func(d *result.Delivery) *int64 { return &d.Received }),
+		copies("lost", func(d *result.Delivery) *int64 { return d.Lost }),
+		copies("duplicate", func(d *result.Delivery) *int64 { return d.Duplicate }),
+		copies("reordered", func(d *result.Delivery) *int64 { return d.Reordered }),
+		copies("misrouted", func(d *result.Delivery) *int64 { return d.Misrouted }),
+		copies("late", func(d *result.Delivery) *int64 { return d.Late }),
 	)
 	// The rest of the account is silent unless there is something to say.
-	has := func(of func(*result.Delivery) int64) bool {
-		return t.any(func(r *result.Run) bool { return r.Delivery != nil && of(r.Delivery) > 0 })
-	}
-	if has(func(d *result.Delivery) int64 { return int64(d.Incomplete) }) {
-		m = append(m, must("iterat. incomplete", func(d *result.Delivery) int64 { return int64(d.Incomplete) }))
-	}
-	if has(func(d *result.Delivery) int64 { return value(d.Foreign) }) {
-		m = append(m, may("foreign", func(d *result.Delivery) *int64 { return d.Foreign }))
-	}
-	if has(func(d *result.Delivery) int64 { return d.OtherEvents }) {
-		m = append(m, must("other events", func(d *result.Delivery) int64 { return d.OtherEvents }))
-	}
+	m = append(m, t.copiesIfAny("iterat. incomplete", func(d *result.Delivery) *int64 { return wide(d.Incomplete) })...)
+	m = append(m, t.copiesIfAny("unordered", func(d *result.Delivery) *int64 { return d.Unordered })...)
+	m = append(m, t.copiesIfAny("foreign", func(d *result.Delivery) *int64 { return d.Foreign })...)
+	m = append(m, t.copiesIfAny("other events", func(d *result.Delivery) *int64 { return &d.OtherEvents })...)
+	m = append(m, t.commentsMetric()...)
 	m = append(m, metric{"deliveries/s", func(r *result.Run) string {
 		if r.Delivery == nil {
 			return unknown
 		}
 		return known(r.Delivery.RatePerSecond, rate)
 	}})
-	if has(func(d *result.Delivery) int64 { return d.Sends.CalledOff }) {
-		m = append(m, must("sends called off", func(d *result.Delivery) int64 { return d.Sends.CalledOff }))
-	}
-	if has(func(d *result.Delivery) int64 { return d.Sends.Failed }) {
-		m = append(m, must("sends failed", func(d *result.Delivery) int64 { return d.Sends.Failed }))
-		m = append(m, t.classMetrics("sends: ", func(r *result.Run) map[string]int {
-			if r.Delivery == nil {
-				return nil
-			}
-			return r.Delivery.Sends.Failures
-		})...)
-	}
+	m = append(m, t.sendMetrics()...)
+	m = append(m, t.slowMetrics()...)
 	if t.any(func(r *result.Run) bool { return r.Connect.Failed > 0 }) {
 		m = append(m, t.failedMetrics()...)
 	}
 	if t.any(func(r *result.Run) bool { return r.Connect.Dropped > 0 }) {
 		m = append(m, t.droppedMetrics()...)
 	}
+	m = append(m, t.injectedMetrics()...)
 	return append(m, t.costMetrics()...)
+}
+
+// offeredMetrics is what the open model asked for, and what was sent of it.
+func (t table) offeredMetrics() []metric {
+	if !t.any(open) {
+		return nil
+	}
+	return []metric{
+		{"arrivals", func(r *result.Run) string {
+			if !open(r) || r.Params.Rate == nil {
+				return unknown
+			}
+			text := perSecond(*r.Params.Rate)
+			if r.Params.Arrivals != nil {
+				text += " " + *r.Params.Arrivals
+			}
+			return text
+		}},
+		{"sends/s", func(r *result.Run) string {
+			if !open(r) || r.Delivery == nil {
+				return unknown
+			}
+			// The phase goes on, for the last copies, when the last send is done.
+			elapsed := r.Delivery.ElapsedNS
+			if d := r.Params.DurationNS; d != nil {
+				elapsed = min(elapsed, *d)
+			}
+			if elapsed <= 0 {
+				return unknown
+			}
+			return rate(float64(r.Delivery.Sends.Attempted) / float64(elapsed) * 1e9)
+		}},
+	}
+}
+
+// sendMetrics is what became of the messages on their way in, as far as it is
+// worth a row.
+func (t table) sendMetrics() []metric {
+	var m []metric
+	if t.any(func(r *result.Run) bool { return r.Delivery != nil && r.Delivery.Sends.Behind != nil }) {
+		m = append(m, copies("sends behind", func(d *result.Delivery) *int64 { return d.Sends.Behind }))
+	}
+	m = append(m, t.copiesIfAny("sends called off", func(d *result.Delivery) *int64 { return &d.Sends.CalledOff })...)
+	failed := t.copiesIfAny("sends failed", func(d *result.Delivery) *int64 { return &d.Sends.Failed })
+	if failed == nil {
+		return m
+	}
+	m = append(m, failed...)
+	return append(m, t.classMetrics("sends: ", func(r *result.Run) map[string]int {
+		if r.Delivery == nil {
+			return nil
+		}
+		return r.Delivery.Sends.Failures
+	})...)
+}
+
+// slowMetrics is the account of slow readers, and of those beside them.
+func (t table) slowMetrics() []metric {
+	slow := func(r *result.Run) *result.Slow {
+		if r.Delivery == nil {
+			return nil
+		}
+		return r.Delivery.Slow
+	}
+	if !t.any(func(r *result.Run) bool { return slow(r) != nil }) {
+		return nil
+	}
+	of := func(figure func(*result.Slow) *int64) func(*result.Delivery) *int64 {
+		return func(d *result.Delivery) *int64 {
+			if d.Slow == nil {
+				return nil
+			}
+			return figure(d.Slow)
+		}
+	}
+	latency := func(r *result.Run) *result.Latency {
+		if s := slow(r); s != nil {
+			return &s.Latency
+		}
+		return nil
+	}
+	neighbours := func(r *result.Run) *result.Latency {
+		if s := slow(r); s != nil {
+			return &s.Neighbours
+		}
+		return nil
+	}
+	m := []metric{
+		copies("slow clients", of(func(s *result.Slow) *int64 { return wide(&s.Clients) })),
+		latencyMetric("slow p50", latency, func(l *result.Latency) *int64 { return l.P50NS }),
+		latencyMetric("slow p99", latency, func(l *result.Latency) *int64 { return l.P99NS }),
+		latencyMetric("slow max", latency, func(l *result.Latency) *int64 { return l.MaxNS }),
+		copies("slow lost", of(func(s *result.Slow) *int64 { return s.Lost })),
+	}
+	m = append(m, t.copiesIfAny("slow drained", of(func(s *result.Slow) *int64 { return &s.Drained }))...)
+	m = append(m, t.copiesIfAny("slow dropped", of(func(s *result.Slow) *int64 { return wide(&s.Dropped) }))...)
+	return append(m,
+		latencyMetric("neighbours p50", neighbours, func(l *result.Latency) *int64 { return l.P50NS }),
+		latencyMetric("neighbours p99", neighbours, func(l *result.Latency) *int64 { return l.P99NS }))
+}
+
+// copies is a row for a count in the delivery, which may be unknown.
+func copies(name string, of func(*result.Delivery) *int64) metric {
+	return metric{name, func(r *result.Run) string {
+		if r.Delivery == nil {
+			return unknown
+		}
+		return known(of(r.Delivery), count)
+	}}
+}
+
+// copiesIfAny is copies where any run has any.
+func (t table) copiesIfAny(name string, of func(*result.Delivery) *int64) []metric {
+	if !t.any(func(r *result.Run) bool { return r.Delivery != nil && value(of(r.Delivery)) > 0 }) {
+		return nil
+	}
+	return []metric{copies(name, of)}
+}
+
+func (t table) commentsMetric() []metric {
+	if !t.any(func(r *result.Run) bool { return r.Traffic.Comments > 0 }) {
+		return nil
+	}
+	return []metric{{"comments", func(r *result.Run) string { return count(r.Traffic.Comments) }}}
+}
+
+// injectedMetrics has a row for each fault that the server of any run of the table
+// was told to have.
+func (t table) injectedMetrics() []metric {
+	var names []string
+	for _, r := range t.rows {
+		for _, f := range r.run.Target.Faults {
+			if !slices.Contains(names, f.Fault) {
+				names = append(names, f.Fault)
+			}
+		}
+	}
+	var out []metric
+	for _, name := range names {
+		out = append(out, metric{"injected: " + name, func(r *result.Run) string { return known(injected(r, name), count) }})
+	}
+	return out
+}
+
+// injected is how often the server did a fault, which may have been asked for more
+// than once; nil when it was not asked for, or is not known.
+func injected(r *result.Run, name string) *int64 {
+	var sum *int64
+	for _, f := range r.Target.Faults {
+		switch {
+		case f.Fault != name:
+		case f.Injected == nil:
+			return nil
+		case sum == nil:
+			sum = new(*f.Injected)
+		default:
+			*sum += *f.Injected
+		}
+	}
+	return sum
 }
 
 // engineMetric tells runs of different engines apart; where there is only one it
@@ -237,11 +388,43 @@ func (t table) costMetrics() []metric {
 		m = append(m, latencyMetric("send lag p99", func(r *result.Run) *result.Latency { return r.Generator.SendLag },
 			func(l *result.Latency) *int64 { return l.P99NS }))
 	}
+	if t.any(func(r *result.Run) bool { return r.Generator.DispatchLag != nil }) {
+		m = append(m, latencyMetric("dispatch lag p99", func(r *result.Run) *result.Latency { return r.Generator.DispatchLag },
+			func(l *result.Latency) *int64 { return l.P99NS }))
+	}
+	if t.any(strained) {
+		m = append(m, t.strainMetrics()...)
+	}
 	if t.any(func(r *result.Run) bool { return value(r.Machine.ListenOverflows) > 0 }) {
 		m = append(m, metric{"listen overflows", func(r *result.Run) string { return known(r.Machine.ListenOverflows, count) }})
 	}
 	if t.any(func(r *result.Run) bool { return value(r.Machine.TCPRetransmits) > 0 }) {
 		m = append(m, metric{"TCP retransmits", func(r *result.Run) string { return known(r.Machine.TCPRetransmits, count) }})
+	}
+	return m
+}
+
+// strained tells whether the generator was slow in a way that its own runtime or
+// the system's scheduler may explain. What these did to a generator that kept up
+// is nothing that a reader needs to know.
+func strained(r *result.Run) bool {
+	g := &r.Generator
+	return g.Overloaded != nil && *g.Overloaded ||
+		g.DispatchLag != nil && value(g.DispatchLag.P99NS) > behindAfter ||
+		g.GC != nil && g.GC.PauseMaxNS > behindAfter
+}
+
+// strainMetrics is for how long nothing of the generator could run, and for how
+// long its threads had to wait for a core.
+func (t table) strainMetrics() []metric {
+	var m []metric
+	if t.any(func(r *result.Run) bool { return r.Generator.GC != nil }) {
+		m = append(m, metric{"GC pauses", func(r *result.Run) string {
+			return known(r.Generator.GC, func(gc result.GC) string { return durationNS(gc.PauseTotalNS) + " in " + count(gc.Cycles) })
+		}})
+	}
+	if t.any(func(r *result.Run) bool { return r.Generator.RunQueueNS != nil }) {
+		m = append(m, metric{"run queue", func(r *result.Run) string { return known(r.Generator.RunQueueNS, durationNS) }})
 	}
 	return m
 }
@@ -266,4 +449,12 @@ func value(n *int64) int64 {
 		return 0
 	}
 	return *n
+}
+
+// wide is a count as most are kept.
+func wide(n *int) *int64 {
+	if n == nil {
+		return nil
+	}
+	return new(int64(*n))
 }

@@ -9,6 +9,7 @@
 //   - csv: one row a run, for spreadsheets and scripts.
 //   - json: the record itself.
 //   - against-2014: the findings' own rows beside the new ones.
+//   - histogram: each run's latencies as bars, for the shape that quantiles hide.
 //
 // # Numbers
 //
@@ -24,8 +25,17 @@
 // and all: connect.open_latency.p99_ns is the column connect_open_latency_p99_ns,
 // an integer in nanoseconds. Before them stand the tool, command and host that
 // made the run. An empty cell is unknown. Failures by class are one cell,
-// "refused=3;reset=1"; other labels likewise; notes are joined with "; ". The
-// lists within a run (phases, samples, worst clients, failure examples) and the
-// encoded histograms are only in the JSON record. Columns may be added where the
-// record grows, so read them by name.
+// "refused=3;reset=1"; other labels and the faults injected likewise, a fault
+// whose number is unknown with nothing behind its "="; a backslash stands before
+// what would separate; notes are joined with "; ". The lists within a run (phases,
+// samples, worst clients, failure examples) and the encoded histograms are only in
+// the JSON record. Columns that come with later figures are added at the end.
+//
+// # Histograms
+//
+// The rows go up in steps of 1, 2, 5, 10 from the smallest duration to the
+// largest. The record keeps durations to a thousandth of their value, so that one
+// as near to a step may stand on its other side. A bar's length is in proportion
+// to its count, the longest fills the column, and no row that holds anything is
+// without a mark.
 package report

@@ -104,7 +104,7 @@ func tables(f *result.File) []table {
 }
 
 // nameRows calls each run by what distinguishes it: clients, or clients and
-// iterations, and a number where that is not enough.
+// iterations or the arrival rate, and a number where that is not enough.
 func (t table) nameRows() {
 	times := map[string]int{}
 	for i := range t.rows {
@@ -113,6 +113,9 @@ func (t table) nameRows() {
 		if n := iterations(r.run); t.rooms && n != nil {
 			r.name += " × " + strconv.Itoa(*n)
 		}
+		if offered := r.run.Params.Rate; t.rooms && open(r.run) && offered != nil {
+			r.name += " @ " + perSecond(*offered)
+		}
 		times[r.name]++
 		if n := times[r.name]; n > 1 {
 			r.name += " #" + strconv.Itoa(n)
@@ -120,13 +123,21 @@ func (t table) nameRows() {
 	}
 }
 
+// open tells whether messages were sent at an arrival rate, whatever became of
+// those before.
+func open(r *result.Run) bool { return r.Params.Model != nil && *r.Params.Model == "open" }
+
 // iterations is how many were asked for or, when only time bounded them, begun.
+// The open model has none.
 func iterations(r *result.Run) *int {
+	if open(r) {
+		return nil
+	}
 	if r.Params.Iterations != nil && r.Params.DurationNS == nil {
 		return r.Params.Iterations
 	}
 	if r.Delivery != nil {
-		return &r.Delivery.Iterations
+		return r.Delivery.Iterations
 	}
 	return nil
 }

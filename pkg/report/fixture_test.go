@@ -1,8 +1,11 @@
 package report
 
 import (
+	"math"
 	"strconv"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/sseload/sseload/pkg/result"
 )
@@ -29,6 +32,10 @@ func fixtures() map[string]*result.File {
 		"merged":       merged(),
 		"hostile":      hostile(),
 		"empty":        file("connect"),
+		"open":         openModel(),
+		"behind":       behind(),
+		"slow":         slowReading(),
+		"faults":       faulty(),
 	}
 }
 
@@ -50,8 +57,46 @@ func spread(n, p50 int64) result.Latency {
 	}
 	return result.Latency{
 		Count: n, MeanNS: new(float64(p50) * 1.1), MinNS: new(p50 / 4), P50NS: new(p50), P90NS: new(p50 * 2),
-		P95NS: new(p50 * 5 / 2), P99NS: new(p50 * 4), P999NS: new(p50 * 7), MaxNS: new(p50 * 11), HDR: "HISTFAAAAB4=",
+		P95NS: new(p50 * 5 / 2), P99NS: new(p50 * 4), P999NS: new(p50 * 7), MaxNS: new(p50 * 11), HDR: spreadHDR(n, p50),
 	}
+}
+
+// encoded keeps what spreadHDR made: it takes most of the time of these tests.
+var encoded = map[[2]int64]string{}
+
+// spreadHDR encodes n durations whose quantiles are those of spread.
+func spreadHDR(n, p50 int64) string {
+	key := [2]int64{n, p50}
+	if encoded[key] == "" {
+		encoded[key] = encodeSpread(n, p50)
+	}
+	return encoded[key]
+}
+
+func encodeSpread(n, p50 int64) string {
+	h := hdrhistogram.New(1, int64(time.Hour), 3)
+	done := int64(0)
+	quantile, from := 0.0, p50/4
+	for _, step := range []struct {
+		quantile float64
+		to       int64
+	}{{0.5, p50}, {0.9, p50 * 2}, {0.95, p50 * 5 / 2}, {0.99, p50 * 4}, {0.999, p50 * 7}, {1, p50 * 11}} {
+		const parts = 16
+		for i := range int64(parts) {
+			part := float64(i+1) / parts
+			upTo := int64(math.Round(float64(n) * (quantile + (step.quantile-quantile)*part)))
+			if err := h.RecordValues(from+(step.to-from)*(i+1)/parts, upTo-done); err != nil {
+				panic(err)
+			}
+			done = upTo
+		}
+		quantile, from = step.quantile, step.to
+	}
+	hdr, err := h.EncodeV2()
+	if err != nil {
+		panic(err)
+	}
+	return string(hdr)
 }
 
 func labels() result.Labels {
@@ -67,6 +112,7 @@ func connectRun(clients int, elapsed int64) result.Run {
 		Params:    result.Params{Clients: clients, TimeoutNS: 30 * s, ConnectConcurrency: 256},
 		Target:    result.Target{URL: "http://127.0.0.1:41234/events?room={room}", Kind: "reference"},
 		Engine:    "epoll",
+		Clock:     result.Clock{Kind: "monotonic"},
 		Connect: result.Connect{
 			Attempted: clients, Opened: clients, ElapsedNS: new(elapsed),
 			OpenLatency: spread(n, 9200*us), TCPLatency: spread(n, 412*us), HeaderLatency: spread(n, 1230*us),
@@ -101,6 +147,7 @@ func roomsRun(clients, iterations int, p50, total int64) result.Run {
 	rooms := int64((clients + 5) / 6)
 	run.Scenario = "rooms"
 	run.Params.Iterations, run.Params.RoomSize, run.Params.SendersPerRoom = new(iterations), new(6), new(1)
+	run.Params.Model, run.Params.SendConnections = new("closed"), new(8)
 	run.Params.PayloadBytes, run.Params.Payload = new(100), new("marker")
 	run.Target.SendURL = new("http://127.0.0.1:41234/rooms/{room}/messages")
 	sending := total - 190*ms
@@ -108,7 +155,7 @@ func roomsRun(clients, iterations int, p50, total int64) result.Run {
 		Sends:    result.Sends{Attempted: rooms * int64(iterations), Latency: spread(rooms*int64(iterations), p50/2)},
 		Expected: copies, Received: copies,
 		Lost: new(int64(0)), Duplicate: new(int64(0)), Reordered: new(int64(0)), Misrouted: new(int64(0)),
-		Late: new(int64(0)), Foreign: new(int64(0)), Iterations: iterations, ElapsedNS: sending,
+		Late: new(int64(0)), Unordered: new(int64(0)), Foreign: new(int64(0)), Iterations: new(iterations), Incomplete: new(0), ElapsedNS: sending,
 		RatePerSecond: new(float64(copies) / float64(sending) * 1e9), Latency: spread(copies, p50), ClientsAffected: new(0),
 	}
 	run.IterationTime = new(spread(int64(iterations), p50*6))
@@ -164,7 +211,7 @@ func trouble() *result.File {
 	d.Expected, d.Received = 5882, 5860
 	d.Lost, d.Duplicate, d.Misrouted = new(int64(40)), new(int64(12)), new(int64(6))
 	d.Reordered, d.Late, d.Foreign, d.OtherEvents = new(int64(5)), new(int64(9)), new(int64(2)), 590
-	d.Incomplete, d.ClientsAffected = 1, new(31)
+	d.Incomplete, d.ClientsAffected = new(1), new(31)
 	for i := range 7 {
 		n := int64(9 - i)
 		d.Clients = append(d.Clients, result.ClientDetail{Client: 6*i + 2, Room: i, Expected: 10, Received: 10 - n, Lost: n})
@@ -173,6 +220,8 @@ func trouble() *result.File {
 	run.Aborted = new("the target went away: connection refused while sending iteration 10 of 10")
 	run.Generator.Overloaded = new(true)
 	run.Generator.OverloadReason = new("read lag p99 was 3.1 ms, the bound is 1 ms")
+	run.Generator.GC = &result.GC{Cycles: 8, PauseTotalNS: 12 * ms, PauseMaxNS: 4 * ms}
+	run.Generator.RunQueueNS = new(2380 * ms)
 	run.Machine.ListenOverflows, run.Machine.TCPRetransmits = new(int64(17)), new(int64(1204))
 	run.TargetProcess = result.TargetProcess{}
 	run.Notes = []string{"the target runs on another machine: its process was not observed, and neither was anything else there"}
@@ -206,7 +255,7 @@ func interrupted() *result.File {
 	a, b := roomsRun(4000, 100, 3*ms, 3*s), roomsRun(4000, 100, 3*ms, 2*s)
 	b.Engine = "conn"
 	b.Interrupted = true
-	b.Delivery.Iterations = 37
+	b.Delivery.Iterations = new(37)
 	b.Delivery.Expected, b.Delivery.Received = 148_000, 147_990
 	b.Delivery.Lost = new(int64(10))
 	b.Delivery.ClientsAffected = nil
@@ -222,6 +271,7 @@ func timestamp() *result.File {
 	run.Params.Payload = new("timestamp")
 	d := run.Delivery
 	d.Lost, d.Duplicate, d.Reordered, d.Misrouted, d.Late, d.Foreign, d.ClientsAffected = nil, nil, nil, nil, nil, nil, nil
+	d.Unordered = nil
 	run.TargetProcess = result.TargetProcess{}
 	run.Generator.ReadLag = nil
 	blind := run
@@ -244,7 +294,6 @@ func cluster() *result.File {
 	run.Delivery.Expected = 10 * (166*36 + 16)
 	run.Delivery.Received = run.Delivery.Expected
 	run.Delivery.RatePerSecond = new(float64(run.Delivery.Received) / float64(run.Delivery.ElapsedNS) * 1e9)
-	run.Generator.SendLag = new(spread(10, 3*us))
 	run.TargetProcess.Processes = new(5)
 	timed := run
 	timed.Params.Iterations, timed.Params.DurationNS = nil, new(10*s)
@@ -277,6 +326,7 @@ func hostile() *result.File {
 	run.Connect.Opened, run.Connect.Failed = 9, 1
 	run.Connect.Failures = map[string]int{"protocol": 1}
 	run.Connect.Examples = []result.FailureExample{{Class: "protocol", Text: "status line \"\x1b]0;owned\x07`**x** <img src=x> \u202e|\xff\""}}
+	run.Target.Faults = []result.Fault{{Fault: "drop|\x1b[1m\n`**every**`", Injected: new(int64(1))}}
 	run.Notes = []string{"see [this](http://example.invalid) <b>*now*</b>\n# heading"}
 	f.Runs = []result.Run{run}
 	f.Host.Name = "host\x1b[2J"
@@ -290,5 +340,99 @@ func longSeries() *result.File {
 		f.Runs = append(f.Runs, connectRun(100_000+i, 61423*ms))
 	}
 	f.Command = append(f.Command, "-c", strconv.Itoa(100_000)+",…")
+	return f
+}
+
+// openRun is a run of the open model that met its rate.
+func openRun(clients int, offered float64, duration, p50 int64) result.Run {
+	run := roomsRun(clients, 1, p50, 190*ms+duration+40*ms)
+	sends := int64(offered * float64(duration) / 1e9)
+	run.Params.Iterations = nil
+	run.Params.Model, run.Params.Rate, run.Params.Arrivals = new("open"), new(offered), new("constant")
+	run.Params.SendConnections, run.Params.DurationNS = new(64), new(duration)
+	d := run.Delivery
+	d.Iterations, d.Incomplete, run.IterationTime = nil, nil, nil
+	d.Sends = result.Sends{Attempted: sends, Behind: new(int64(0)), Latency: spread(sends, p50/2)}
+	d.Expected, d.Received, d.Latency = sends*6, sends*6, spread(sends*6, p50)
+	d.RatePerSecond = new(float64(d.Received) / float64(d.ElapsedNS) * 1e9)
+	run.Generator.SendLag, run.Generator.DispatchLag = new(spread(sends, 22*us)), new(spread(sends, 19*us))
+	run.Generator.GC = &result.GC{Cycles: 3, PauseTotalNS: 210 * us, PauseMaxNS: 80 * us}
+	run.Generator.RunQueueNS = new(41 * ms)
+	run.Traffic = result.Traffic{Events: sends * 6}
+	return run
+}
+
+// openModel has two rates, and a closed run beside them.
+func openModel() *result.File {
+	f := file("rooms", "-c", "600", "--rate", "500/s,1500.5/s", "--duration", "20s")
+	second := openRun(600, 1500.5, 20*s, 470*us)
+	second.Params.Arrivals = new("poisson")
+	second.Delivery.Sends.Behind, second.Delivery.Unordered = new(int64(4)), new(int64(31))
+	second.Generator.SendLag.MaxNS, second.Generator.DispatchLag.MaxNS = new(1700*us), new(1650*us)
+	second.Traffic.Comments = 1200
+	f.Runs = []result.Run{openRun(600, 500, 20*s, 412*us), second, roomsRun(600, 10, 398*us, 2*s)}
+	return f
+}
+
+// behind could not send when it should have: the first run for want of
+// connections, the second for itself, until it was interrupted.
+func behind() *result.File {
+	f := file("rooms", "-c", "600", "--rate", "500/s", "--duration", "30s")
+	stalled := openRun(600, 500, 30*s, 2*ms)
+	d := stalled.Delivery
+	d.Sends.Attempted, d.Sends.CalledOff, d.Sends.Behind = 14_200, 800, new(int64(1012))
+	d.Expected, d.Received, d.Late = 85_200, 85_200, new(int64(37))
+	d.Latency = spread(85_200-37, 2*ms)
+	stalled.Generator.SendLag = new(spread(14_200, 200*ms))
+	starved := openRun(600, 500, 30*s, 9*ms)
+	starved.Interrupted = true
+	d = starved.Delivery
+	d.ElapsedNS = 12 * s
+	d.Sends.Attempted, d.Sends.Behind = 6000, new(int64(2400))
+	d.Expected, d.Received = 36_000, 36_000
+	d.Latency = spread(36_000, 9*ms)
+	starved.Generator.SendLag, starved.Generator.DispatchLag = new(spread(6000, 3*ms)), new(spread(6000, 2*ms))
+	starved.Generator.GC = &result.GC{Cycles: 40, PauseTotalNS: 61 * ms, PauseMaxNS: 9 * ms}
+	starved.Generator.RunQueueNS = new(8 * s)
+	starved.Generator.Overloaded = new(true)
+	starved.Generator.OverloadReason = new("dispatch lag p99 was 8.0 ms, the bound is 1 ms")
+	f.Runs = []result.Run{stalled, starved}
+	return f
+}
+
+// slowReading has slow readers that the server put up with, and others of which it
+// dropped some.
+func slowReading() *result.File {
+	f := file("rooms", "-c", "1200", "-n", "100", "--slow-clients", "5%", "--slow-rate", "1KiB/s")
+	patient := roomsRun(1200, 100, 412*us, 9*s)
+	patient.Params.SlowClients, patient.Params.SlowRate = new(60), new(int64(1024))
+	patient.Delivery.Latency = spread(114_000, 412*us)
+	patient.Delivery.Slow = &result.Slow{Clients: 60, Expected: 6000, Received: 6000, Lost: new(int64(0)), Drained: 240,
+		Latency: spread(5760, 1030*ms), Neighbours: spread(30_000, 440*us)}
+	strict := roomsRun(1200, 100, 412*us, 9*s)
+	strict.Params.SlowClients, strict.Params.SlowRate = new(30), new(int64(64))
+	strict.Connect.Dropped, strict.Connect.Drops = 12, map[string]int{"reset": 12}
+	d := strict.Delivery
+	d.Lost, d.Received, d.ClientsAffected = new(int64(1100)), d.Expected-1100, new(12)
+	d.Latency = spread(117_000, 412*us)
+	d.Slow = &result.Slow{Clients: 30, Dropped: 12, Expected: 3000, Received: 1900, Lost: new(int64(1100)),
+		Latency: spread(1900, 700*ms)}
+	f.Runs = []result.Run{patient, strict}
+	return f
+}
+
+// faulty had its server do wrong, as it was asked to.
+func faulty() *result.File {
+	f := file("rooms", "-c", "600", "-n", "10", "--fault", "drop,every=7", "--fault", "delay,by=5ms,room=3")
+	run := roomsRun(600, 10, 2*ms, 3*s)
+	run.Target.Faults = []result.Fault{
+		{Fault: "drop,every=7", Injected: new(int64(857))},
+		{Fault: "delay,by=5ms,room=3", Injected: nil},
+	}
+	run.Delivery.Lost, run.Delivery.Received, run.Delivery.ClientsAffected = new(int64(857)), 6000-857, new(600)
+	run.Delivery.Incomplete = new(10)
+	run.Delivery.Latency = spread(6000-857, 2*ms)
+	whole := roomsRun(600, 10, 2*ms, 3*s)
+	f.Runs = []result.Run{run, whole}
 	return f
 }

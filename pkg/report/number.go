@@ -111,6 +111,9 @@ func rate(v float64) string {
 	}
 }
 
+// perSecond writes a rate that was asked for, as it was asked for.
+func perSecond(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) + "/s" }
+
 // ratio writes how many times one figure is another: two digits, whole from ten
 // up.
 func ratio(v float64) string {

@@ -87,81 +87,220 @@ func remarks(f *result.File) []remark {
 }
 
 func (r row) remarks() []remark {
-	var out []remark
-	say := func(k rank, tag, format string, args ...any) {
-		out = append(out, remark{rank: k, tag: tag, text: fmt.Sprintf(format, args...)})
+	var s speech
+	s.validity(r.run)
+	s.connect(&r.run.Connect, r.run.Delivery)
+	if r.run.Delivery != nil {
+		s.sends(r.run)
+		s.delivery(r.run)
 	}
-	run := r.run
+	s.examples(r.run)
+	s.notes(r.run)
+	return s
+}
+
+// speech collects what is to be said about one run.
+type speech []remark
+
+func (s *speech) say(k rank, tag, format string, args ...any) {
+	*s = append(*s, remark{rank: k, tag: tag, text: fmt.Sprintf(format, args...)})
+}
+
+func (s *speech) validity(run *result.Run) {
 	if run.Interrupted {
-		progress := ""
-		if n := run.Connect.Attempted; n < run.Params.Clients {
-			progress = fmt.Sprintf(", %s of %s clients were dialled", count(int64(n)), count(int64(run.Params.Clients)))
-		} else if d := run.Delivery; d != nil && run.Params.Iterations != nil && d.Iterations < *run.Params.Iterations {
-			progress = fmt.Sprintf(", after %s of %s iterations", count(int64(d.Iterations)), count(int64(*run.Params.Iterations)))
-		}
-		say(validity, "interrupted", "figures are partial%s", progress)
+		s.say(validity, "interrupted", "figures are partial%s", progress(run))
 	}
 	if run.Aborted != nil {
-		say(validity, "aborted", "%s", *run.Aborted)
+		s.say(validity, "aborted", "%s", *run.Aborted)
 	}
 	if o := run.Generator.Overloaded; o != nil && *o {
 		reason := ""
 		if run.Generator.OverloadReason != nil {
 			reason = ": " + *run.Generator.OverloadReason
 		}
-		say(validity, "overloaded", "the generator fell behind, take the figures as a bound%s", reason)
+		s.say(validity, "overloaded", "the generator fell behind, take the figures as a bound%s", reason)
 	}
+}
 
-	c := &run.Connect
+// progress is how far a run had come that did not come to its end.
+func progress(run *result.Run) string {
+	p := &run.Params
+	if n := run.Connect.Attempted; n < p.Clients {
+		return fmt.Sprintf(", %s of %s clients were dialled", count(int64(n)), count(int64(p.Clients)))
+	}
+	d := run.Delivery
+	if d == nil {
+		return ""
+	}
+	switch {
+	case p.Iterations != nil && d.Iterations != nil && *d.Iterations < *p.Iterations:
+		return fmt.Sprintf(", after %s of %s iterations", count(int64(*d.Iterations)), count(int64(*p.Iterations)))
+	case p.Iterations == nil && p.DurationNS != nil && d.ElapsedNS < *p.DurationNS:
+		return fmt.Sprintf(", after %s of %s", durationNS(d.ElapsedNS), durationNS(*p.DurationNS))
+	default:
+		return ""
+	}
+}
+
+func (s *speech) connect(c *result.Connect, d *result.Delivery) {
 	if c.Failed > 0 {
-		say(failure, "failed", "%s of %s clients did not open: %s",
+		s.say(failure, "failed", "%s of %s clients did not open: %s",
 			count(int64(c.Failed)), count(int64(c.Attempted)), classes(c.Failures))
 	}
 	if c.Dropped > 0 {
-		say(failure, "dropped", "%s of %s open clients ended before the run did: %s",
-			count(int64(c.Dropped)), count(int64(c.Opened)), classes(c.Drops))
+		slow := ""
+		if d != nil && d.Slow != nil && d.Slow.Dropped > 0 {
+			slow = fmt.Sprintf("; %s of them were slow readers", count(int64(d.Slow.Dropped)))
+		}
+		s.say(failure, "dropped", "%s of %s open clients ended before the run did: %s%s",
+			count(int64(c.Dropped)), count(int64(c.Opened)), classes(c.Drops), slow)
 	}
-	if d := run.Delivery; d != nil {
-		if d.Sends.CalledOff > 0 {
-			say(failure, "sends called off", "%s were due, but could not begin before their iteration ended",
-				count(d.Sends.CalledOff))
-		}
-		if d.Sends.Failed > 0 {
-			say(failure, "sends failed", "%s of %s: %s",
-				count(d.Sends.Failed), count(d.Sends.Attempted), classes(d.Sends.Failures))
-		}
-		if what := flaws(value(d.Lost), value(d.Duplicate), value(d.Reordered), value(d.Misrouted), value(d.Late)); what != "" {
-			affected := ""
-			if d.ClientsAffected != nil {
-				affected = "; clients affected: " + count(int64(*d.ClientsAffected))
-			}
-			say(failure, "delivery", "%s of %s expected copies%s", what, count(d.Expected), affected)
-		}
-		if d.Incomplete > 0 {
-			say(failure, "incomplete", "%s of %s iterations did not get every copy that was due",
-				count(int64(d.Incomplete)), count(int64(d.Iterations)))
-		}
-	}
+}
 
-	for _, e := range c.Examples {
-		out = append(out, remark{rank: example, tag: "example of " + clean(e.Class), text: e.Text, code: true})
+func (s *speech) sends(run *result.Run) {
+	sends := &run.Delivery.Sends
+	if sends.CalledOff > 0 {
+		end := "their iteration"
+		if open(run) {
+			end = "the run"
+		}
+		s.say(failure, "sends called off", "%s were due, but could not begin before %s ended", count(sends.CalledOff), end)
 	}
-	if d := run.Delivery; d != nil {
-		for _, e := range d.Sends.Examples {
-			out = append(out, remark{rank: example, tag: "example of a send, " + clean(e.Class), text: e.Text, code: true})
+	if n := value(sends.Behind); n > 0 {
+		few := n*loudlyBehind <= sends.Attempted
+		k := failure
+		if few {
+			k = note
 		}
-		for _, k := range d.Clients[:min(worstClients, len(d.Clients))] {
-			say(worstClient, "worst clients", "client %d in room %d: %s of %s expected copies",
-				k.Client, k.Room, flaws(k.Lost, k.Duplicate, k.Reordered, k.Misrouted, k.Late), count(k.Expected))
+		s.say(k, "sends behind", "%s of %s began more than 1 ms after they were due%s",
+			count(n), count(sends.Attempted), whyBehind(run, few))
+	}
+	if sends.Failed > 0 {
+		s.say(failure, "sends failed", "%s of %s: %s",
+			count(sends.Failed), count(sends.Attempted), classes(sends.Failures))
+	}
+}
+
+// loudlyBehind: sends that began late are loud when they are more than one in so
+// many.
+const loudlyBehind = 100
+
+// whyBehind is by how much sends were late and whose doing that was. Where they
+// were few, quantiles do not know of them, and the worst one has to speak.
+func whyBehind(run *result.Run, few bool) string {
+	figure := func(l *result.Latency) (ns int64, text string, ok bool) {
+		if l == nil || l.P99NS == nil || l.MaxNS == nil {
+			return 0, "", false
 		}
-		if more := len(d.Clients) - worstClients; more > 0 {
-			say(worstClient, "worst clients", "%d more in the JSON record", more)
+		if few {
+			return *l.MaxNS, "by up to " + durationNS(*l.MaxNS), true
 		}
+		return *l.P99NS, "by " + durationNS(*l.P99NS) + " at p99", true
+	}
+	text := ""
+	all, words, lagKnown := figure(run.Generator.SendLag)
+	if lagKnown {
+		text = ", " + words
+	}
+	own, words, ownKnown := figure(run.Generator.DispatchLag)
+	switch {
+	case !ownKnown:
+	case own > behindAfter:
+		text += ": the generator itself came late to them, " + words
+		if lagKnown && all > 2*own {
+			text += ", and they waited for a connection"
+		}
+	default:
+		text += ": they waited for a connection"
+		if n := run.Params.SendConnections; n != nil {
+			text += ", all " + count(int64(*n)) + " were busy"
+		}
+		text += "; the server takes messages in slowly, or --send-connections is too low"
+	}
+	return text
+}
+
+func (s *speech) delivery(run *result.Run) {
+	d := run.Delivery
+	if what := flaws(value(d.Lost), value(d.Duplicate), value(d.Reordered), value(d.Misrouted), value(d.Late)); what != "" {
+		affected := ""
+		if d.ClientsAffected != nil {
+			affected = "; clients affected: " + count(int64(*d.ClientsAffected))
+		}
+		late := ""
+		if open(run) && value(d.Late) > 0 {
+			late = fmt.Sprintf("; late is more than %s after the send was due", durationNS(run.Params.TimeoutNS))
+		}
+		s.say(failure, "delivery", "%s of %s expected copies%s%s", what, count(d.Expected), affected, late)
+	}
+	if n := value(wide(d.Incomplete)); n > 0 {
+		s.say(failure, "incomplete", "%s of %s iterations did not get every copy that was due",
+			count(n), known(wide(d.Iterations), count))
+	}
+}
+
+func (s *speech) examples(run *result.Run) {
+	put := func(tag string, e result.FailureExample) {
+		*s = append(*s, remark{rank: example, tag: tag + clean(e.Class), text: e.Text, code: true})
+	}
+	for _, e := range run.Connect.Examples {
+		put("example of ", e)
+	}
+	d := run.Delivery
+	if d == nil {
+		return
+	}
+	for _, e := range d.Sends.Examples {
+		put("example of a send, ", e)
+	}
+	for _, k := range d.Clients[:min(worstClients, len(d.Clients))] {
+		s.say(worstClient, "worst clients", "client %d in room %d: %s of %s expected copies",
+			k.Client, k.Room, flaws(k.Lost, k.Duplicate, k.Reordered, k.Misrouted, k.Late), count(k.Expected))
+	}
+	if more := len(d.Clients) - worstClients; more > 0 {
+		s.say(worstClient, "worst clients", "%d more in the JSON record", more)
+	}
+}
+
+func (s *speech) notes(run *result.Run) {
+	if d := run.Delivery; d != nil && d.Slow != nil {
+		s.say(note, "slow readers", "%s", slowReaders(run))
+	}
+	if len(run.Target.Faults) > 0 {
+		var words []string
+		for _, f := range run.Target.Faults {
+			words = append(words, f.Fault+": "+known(f.Injected, count))
+		}
+		s.say(note, "faults injected", "%s", strings.Join(words, "; "))
 	}
 	for _, n := range run.Notes {
-		say(note, "note", "%s", n)
+		s.say(note, "note", "%s", n)
 	}
-	return out
+}
+
+// slowReaders sums up what became of the slow readers, and of the others.
+func slowReaders(run *result.Run) string {
+	d := run.Delivery
+	slow := d.Slow
+	text := count(int64(slow.Clients))
+	if run.Params.SlowRate != nil {
+		text += " at " + sizeBytes(*run.Params.SlowRate) + "/s"
+	}
+	text += ": p99 " + known(slow.Latency.P99NS, durationNS)
+	if slow.Neighbours.Count > 0 {
+		text += "; ordinary clients in a room with one: p99 " + known(slow.Neighbours.P99NS, durationNS)
+	}
+	text += "; all ordinary clients: p99 " + known(d.Latency.P99NS, durationNS)
+	if n := value(slow.Lost); n > 0 {
+		text += fmt.Sprintf("; %s of %s copies for slow readers were lost", count(n), count(slow.Expected))
+	}
+	if slow.Drained > 0 {
+		text += fmt.Sprintf("; %s were read only once the sending was over, and are in no latency", count(slow.Drained))
+	}
+	if slow.Dropped > 0 {
+		text += fmt.Sprintf("; the server dropped %s of %s slow readers", count(int64(slow.Dropped)), count(int64(slow.Clients)))
+	}
+	return text
 }
 
 // flaws puts the counts that are not zero into words.

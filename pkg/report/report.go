@@ -22,7 +22,7 @@ type Format interface {
 // Options is what a format may need to know of the place it writes to.
 type Options struct {
 	// Width is the number of columns of the terminal written to; 0 means
-	// unlimited. Only the findings format fits itself to it.
+	// unlimited. Only the findings and histogram formats fit themselves to it.
 	Width int
 }
 
@@ -34,6 +34,7 @@ func formats() []Format {
 		csvFormat{},
 		jsonFormat{},
 		against2014{},
+		histogram{},
 	}
 }
 

@@ -9,10 +9,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -33,9 +36,11 @@ func TestGolden(t *testing.T) {
 		{"findings", 0, ".findings", nil},
 		{"findings", 80, "-80.findings", nil},
 		{"markdown", 0, ".md", nil},
-		{"csv", 0, ".csv", []string{"connect", "trouble", "timestamp", "merged", "empty"}},
+		{"csv", 0, ".csv", []string{"connect", "trouble", "timestamp", "merged", "empty", "open", "slow", "faults"}},
 		{"json", 0, ".json", []string{"trouble", "empty"}},
-		{"against-2014", 0, "-against-2014.md", []string{"connect", "rooms-matrix", "connect-fail", "cluster", "merged", "empty"}},
+		{"histogram", 0, ".histogram", []string{"connect", "rooms-one", "open", "behind", "slow", "cluster", "merged", "empty"}},
+		{"histogram", 64, "-64.histogram", []string{"slow"}},
+		{"against-2014", 0, "-against-2014.md", []string{"connect", "rooms-matrix", "connect-fail", "cluster", "merged", "empty", "open", "faults"}},
 	} {
 		fs := fixtures()
 		if test.fixtures == nil {
@@ -108,7 +113,7 @@ func TestFixturesAreRecords(t *testing.T) {
 }
 
 func TestLookup(t *testing.T) {
-	if want := []string{"findings", "markdown", "csv", "json", "against-2014"}; !slices.Equal(Names(), want) {
+	if want := []string{"findings", "markdown", "csv", "json", "against-2014", "histogram"}; !slices.Equal(Names(), want) {
 		t.Errorf("names %q, want %q", Names(), want)
 	}
 	for i, f := range All() {
@@ -120,7 +125,7 @@ func TestLookup(t *testing.T) {
 		}
 	}
 	_, err := Lookup("yaml")
-	if want := `unknown output format "yaml": known are findings, markdown, csv, json, against-2014`; err == nil || err.Error() != want {
+	if want := `unknown output format "yaml": known are findings, markdown, csv, json, against-2014, histogram`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -223,9 +228,11 @@ func TestOutputFitsTheTerminal(t *testing.T) {
 	fs["long"] = longSeries()
 	for _, limit := range []int{80, 100} {
 		for name, f := range fs {
-			for line := range strings.Lines(render(t, "findings", f, Options{Width: limit})) {
-				if w := width(line); w > limit {
-					t.Errorf("%s: %d columns in a terminal of %d: %s", name, w, limit, line)
+			for _, format := range []string{"findings", "histogram"} {
+				for line := range strings.Lines(render(t, format, f, Options{Width: limit})) {
+					if w := width(line); w > limit {
+						t.Errorf("%s of %s: %d columns in a terminal of %d: %s", format, name, w, limit, line)
+					}
 				}
 			}
 		}
@@ -329,8 +336,108 @@ func TestRemarksNameTheirRuns(t *testing.T) {
 	}
 }
 
+// What goes wrong with sending is loud once it is more than one send in a hundred,
+// and says whose doing it was.
+func TestSendsBehind(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		n             int64
+		lag, dispatch *result.Latency
+		connections   *int
+		loud          bool
+		want          string
+	}{
+		{"one in a hundred", 100, new(spread(10_000, us)), new(spread(10_000, us)), new(64), false,
+			"100 of 10,000 began more than 1 ms after they were due, by up to 11.0 µs: they waited for a connection, all 64 were busy; "},
+		{"more", 101, new(spread(10_000, 2*ms)), new(spread(10_000, us)), nil, true,
+			"101 of 10,000 began more than 1 ms after they were due, by 8.00 ms at p99: they waited for a connection; the server "},
+		{"the generator", 500, new(spread(10_000, 2*ms)), new(spread(10_000, ms)), new(64), true,
+			"by 8.00 ms at p99: the generator itself came late to them, by 4.00 ms at p99"},
+		{"both", 500, new(spread(10_000, 4*ms)), new(spread(10_000, ms)), new(64), true,
+			"the generator itself came late to them, by 4.00 ms at p99, and they waited for a connection"},
+		{"a few, the generator", 5, new(spread(10_000, 100*us)), new(spread(10_000, 100*us)), new(64), false,
+			"by up to 1.10 ms: the generator itself came late to them, by up to 1.10 ms"},
+		{"nobody knows", 5, nil, nil, new(64), false, "5 of 10,000 began more than 1 ms after they were due"},
+		{"nothing of the generator", 500, new(spread(10_000, 2*ms)), &result.Latency{}, new(64), true, "due, by 8.00 ms at p99"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := file("rooms")
+			f.Runs = []result.Run{openRun(600, 500, 20*s, 412*us)}
+			f.Runs[0].Delivery.Sends.Behind = &test.n
+			f.Runs[0].Generator.SendLag, f.Runs[0].Generator.DispatchLag = test.lag, test.dispatch
+			f.Runs[0].Params.SendConnections = test.connections
+			got := remarks(f)
+			if len(got) != 1 || got[0].tag != "sends behind" || got[0].loud() != test.loud || !strings.Contains(got[0].text+"$", test.want) {
+				t.Errorf("got %+v, want %q, loud: %t", got, test.want, test.loud)
+			}
+		})
+	}
+}
+
+func TestRemarksOfTheOpenModel(t *testing.T) {
+	var got []string
+	for _, r := range remarks(behind()) {
+		got = append(got, r.String())
+	}
+	for _, want := range []string{
+		"interrupted (600 @ 500/s #2): figures are partial, after 12.0 s of 30.0 s",
+		"sends called off (600 @ 500/s): 800 were due, but could not begin before the run ended",
+		"delivery (600 @ 500/s): 37 late of 85,200 expected copies; clients affected: 0; late is more than 30.0 s after the send was due",
+	} {
+		if !slices.Contains(got, want) {
+			t.Errorf("not said: %q\nin %q", want, got)
+		}
+	}
+	f := file("rooms")
+	f.Runs = []result.Run{openRun(600, 500, 20*s, 412*us)}
+	if got := remarks(f); len(got) != 0 {
+		t.Errorf("there is nothing to say of a perfect run, but %v", got)
+	}
+}
+
+func TestRemarksOfWhatWasAskedToGoWrong(t *testing.T) {
+	var got []string
+	for _, f := range []*result.File{slowReading(), faulty()} {
+		for _, r := range remarks(f) {
+			got = append(got, r.String())
+		}
+	}
+	for _, want := range []string{
+		"dropped (1200 × 100 #2): 12 of 1,200 open clients ended before the run did: reset 12; 12 of them were slow readers",
+		"slow readers (1200 × 100): 60 at 1.00 KiB/s: p99 4.12 s; ordinary clients in a room with one: p99 1.76 ms; " +
+			"all ordinary clients: p99 1.65 ms; 240 were read only once the sending was over, and are in no latency",
+		"slow readers (1200 × 100 #2): 30 at 64 B/s: p99 2.80 s; all ordinary clients: p99 1.65 ms; " +
+			"1,100 of 3,000 copies for slow readers were lost; the server dropped 12 of 30 slow readers",
+		"faults injected (600 × 10): drop,every=7: 857; delay,by=5ms,room=3: –",
+	} {
+		if !slices.Contains(got, want) {
+			t.Errorf("not said: %q\nin %q", want, got)
+		}
+	}
+}
+
+// A fault that was asked for twice is one row, with all that was done of it.
+func TestInjectedFaultsAddUp(t *testing.T) {
+	run := result.Run{Target: result.Target{Faults: []result.Fault{
+		{Fault: "a", Injected: new(int64(2))}, {Fault: "b"}, {Fault: "a", Injected: new(int64(3))}, {Fault: "b", Injected: new(int64(1))},
+	}}}
+	for name, want := range map[string]string{"a": "5", "b": unknown, "c": unknown} {
+		if got := known(injected(&run, name), count); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	if *run.Target.Faults[0].Injected != 2 {
+		t.Error("the record changed")
+	}
+	f := file("rooms")
+	f.Runs = []result.Run{run}
+	if out := render(t, "findings", f, Options{}); strings.Count(out, "| injected: ") != 2 {
+		t.Errorf("not one row a fault:\n%s", out)
+	}
+}
+
 func TestHostileTextStaysText(t *testing.T) {
-	for _, format := range []string{"findings", "markdown", "against-2014", "csv"} {
+	for _, format := range []string{"findings", "markdown", "against-2014", "csv", "histogram"} {
 		out := render(t, format, hostile(), Options{})
 		for _, r := range out {
 			if r != '\n' && (r != '\r' || format != "csv") && !unicode.IsPrint(r) || r == utf8.RuneError {
@@ -407,6 +514,52 @@ func TestCSV(t *testing.T) {
 		if _, ok := at[gone]; ok {
 			t.Errorf("there is a column %q", gone)
 		}
+	}
+}
+
+// Columns keep their places: what came later stands behind the rest.
+func TestCSVAddsColumnsAtTheEnd(t *testing.T) {
+	rows, err := csv.NewReader(strings.NewReader(render(t, "csv", behind(), Options{}))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes := slices.Index(rows[0], "notes") // the last field of a run
+	first := slices.Index(rows[0], "params_model")
+	if first < 0 || first != notes+1 {
+		t.Errorf("column %d is the first of the new ones, %d the last of the old", first, notes)
+	}
+	for _, prefix := range csvAdded {
+		found := false
+		for i, name := range rows[0] {
+			if strings.HasPrefix(name, prefix) {
+				found = true
+				if i < first {
+					t.Errorf("column %s stands among the old ones", name)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("no column is %s", prefix)
+		}
+	}
+	for name, want := range map[string]string{
+		"params_model": "open", "params_rate": "500", "params_arrivals": "constant", "params_send_connections": "64",
+		"params_iterations": "", "delivery_iterations": "", "delivery_incomplete": "", "iteration_time_count": "",
+		"delivery_sends_behind": "1012", "generator_send_lag_p99_ns": "800000000", "generator_dispatch_lag_p99_ns": "76000",
+		"generator_gc_pause_max_ns": "80000", "generator_gc_cycles": "3", "generator_run_queue_ns": "41000000",
+		"traffic_comments": "0", "traffic_events": "90000", "clock_kind": "monotonic", "clock_offset_ns": "",
+		"delivery_slow_latency_p99_ns": "", "delivery_slow_dropped": "", "target_faults": "",
+	} {
+		if i := slices.Index(rows[0], name); i < 0 || rows[1][i] != want {
+			t.Errorf("column %s is %d, want %q there: %q", name, i, want, rows[1])
+		}
+	}
+	rows, err = csv.NewReader(strings.NewReader(render(t, "csv", faulty(), Options{}))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := rows[1][slices.Index(rows[0], "target_faults")], `drop,every\=7=857;delay,by\=5ms,room\=3=`; got != want {
+		t.Errorf("faults are %q, want %q", got, want)
 	}
 }
 
@@ -494,4 +647,85 @@ func TestEmptyRun(t *testing.T) {
 	if !strings.Contains(out, "something new") {
 		t.Errorf("the table does not say which test it was:\n%s", out)
 	}
+}
+
+// Every format must cope with any figure of a run being unknown.
+func TestAnyFigureMayBeUnknown(t *testing.T) {
+	run := everything()
+	f := &result.File{Runs: []result.Run{run}}
+	unset := 0
+	for ; ; unset++ {
+		name, restore := unsetPointer(reflect.ValueOf(&f.Runs[0]).Elem(), "run", new(unset))
+		if restore == nil {
+			break
+		}
+		for _, format := range All() {
+			t.Run(name+"/"+format.Name(), func(t *testing.T) {
+				var b strings.Builder
+				if err := format.Render(&b, f, Options{Width: 80}); err != nil {
+					t.Error(err)
+				}
+				// An encoded histogram may spell anything.
+				if out := b.String(); format.Name() != "json" && regexp.MustCompile("NaN|Inf|nil|%!").MatchString(out) {
+					t.Errorf("prints\n%s", out)
+				}
+			})
+		}
+		restore()
+	}
+	if unset < 100 {
+		t.Errorf("only %d figures were made unknown", unset)
+	}
+}
+
+// everything is a run with something in every field that can be null.
+func everything() result.Run {
+	run := trouble().Runs[0]
+	slow, late := slowReading().Runs[1], behind().Runs[1]
+	run.Params = late.Params
+	run.Params.SlowClients, run.Params.SlowRate = slow.Params.SlowClients, slow.Params.SlowRate
+	run.Delivery.Slow = slow.Delivery.Slow
+	// Short durations: a histogram takes longer to read the further it goes.
+	run.Delivery.Latency = spread(6000, us)
+	run.Delivery.Slow.Latency, run.Delivery.Slow.Neighbours = spread(1900, us), spread(300, us)
+	run.Delivery.Sends.Behind = new(int64(400))
+	run.Generator = late.Generator
+	run.TargetProcess = slow.TargetProcess
+	run.Target.Faults = faulty().Runs[0].Target.Faults
+	run.Interrupted = true
+	return run
+}
+
+// unsetPointer makes the pointer at place n of those in v nil, until it is
+// restored. Without such a one restore is nil.
+func unsetPointer(v reflect.Value, path string, n *int) (name string, restore func()) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return "", nil
+		}
+		if *n == 0 {
+			old := reflect.ValueOf(v.Interface())
+			v.SetZero()
+			return path, func() { v.Set(old) }
+		}
+		*n--
+		return unsetPointer(v.Elem(), path, n)
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return "", nil
+		}
+		for i := range v.NumField() {
+			if name, restore := unsetPointer(v.Field(i), path+"."+v.Type().Field(i).Name, n); restore != nil {
+				return name, restore
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if name, restore := unsetPointer(v.Index(i), path+"."+strconv.Itoa(i), n); restore != nil {
+				return name, restore
+			}
+		}
+	}
+	return "", nil
 }

@@ -53,9 +53,11 @@ type Run struct {
 	Params        Params        `json:"params"`
 	Target        Target        `json:"target"`
 	Engine        string        `json:"engine"`
+	Clock         Clock         `json:"clock"`
 	Connect       Connect       `json:"connect"`
+	Traffic       Traffic       `json:"traffic"`
 	Delivery      *Delivery     `json:"delivery"`       // null when the scenario sends nothing
-	IterationTime *Latency      `json:"iteration_time"` // null when the scenario has no iterations
+	IterationTime *Latency      `json:"iteration_time"` // null when the scenario has no iterations, as in the open model
 	TotalNS       int64         `json:"total_ns"`       // first dial to the end of the last phase
 	Generator     Generator     `json:"generator"`
 	TargetProcess TargetProcess `json:"target_process"`
@@ -77,21 +79,45 @@ type Labels struct {
 	Extra map[string]string `json:"extra,omitempty"`
 }
 
+// Clock says on which clocks the latencies of a run were taken.
+type Clock struct {
+	// Kind is "monotonic": sends and receipts are times of one process' monotonic
+	// clock, to which the kernel's stamps of receipt are converted.
+	Kind string `json:"kind"`
+	// OffsetNS is what was added to a sender's times to bring them onto the
+	// receiver's clock, and OffsetErrorNS how far off that may be. Null: there is
+	// one clock, and nothing to add.
+	OffsetNS      *int64 `json:"offset_ns"`
+	OffsetErrorNS *int64 `json:"offset_error_ns"`
+}
+
+// Traffic is what all clients read, whatever it was.
+type Traffic struct {
+	Events   int64 `json:"events"`   // dispatched, with a message or without
+	Comments int64 `json:"comments"` // lines that begin with a colon: heartbeats, mostly
+}
+
 // Params is what was asked for.
 type Params struct {
-	Clients            int     `json:"clients"`
-	Iterations         *int    `json:"iterations"` // null: no iterations in this scenario, or bounded by duration alone
-	RoomSize           *int    `json:"room_size"`
-	SendersPerRoom     *int    `json:"senders_per_room"`
-	IntervalNS         int64   `json:"interval_ns"`
-	TimeoutNS          int64   `json:"timeout_ns"`
-	HoldNS             int64   `json:"hold_ns"`
-	DurationNS         *int64  `json:"duration_ns"`
-	ConnectRate        float64 `json:"connect_rate"` // clients per second; 0: as fast as the concurrency allows
-	ConnectConcurrency int     `json:"connect_concurrency"`
-	PayloadBytes       *int    `json:"payload_bytes"` // null when the scenario sends nothing
-	Payload            *string `json:"payload"`       // "marker" or "timestamp"
-	EventType          *string `json:"event_type"`    // null: every type counts
+	Clients            int      `json:"clients"`
+	Iterations         *int     `json:"iterations"` // null: no iterations in this scenario, or bounded by duration alone
+	RoomSize           *int     `json:"room_size"`
+	SendersPerRoom     *int     `json:"senders_per_room"`
+	Model              *string  `json:"model"`            // "closed": iterations; "open": an arrival rate; null when the scenario sends nothing
+	Rate               *float64 `json:"rate"`             // open model: messages per second, over all senders
+	Arrivals           *string  `json:"arrivals"`         // open model: "constant" or "poisson"
+	SendConnections    *int     `json:"send_connections"` // sends that may be under way at once; null when the scenario sends nothing
+	SlowClients        *int     `json:"slow_clients"`     // how many clients were to read slowly; null: none
+	SlowRate           *int64   `json:"slow_rate"`        // bytes per second that each of those reads
+	IntervalNS         int64    `json:"interval_ns"`
+	TimeoutNS          int64    `json:"timeout_ns"`
+	HoldNS             int64    `json:"hold_ns"`
+	DurationNS         *int64   `json:"duration_ns"`
+	ConnectRate        float64  `json:"connect_rate"` // clients per second; 0: as fast as the concurrency allows
+	ConnectConcurrency int      `json:"connect_concurrency"`
+	PayloadBytes       *int     `json:"payload_bytes"` // null when the scenario sends nothing
+	Payload            *string  `json:"payload"`       // "marker" or "timestamp"
+	EventType          *string  `json:"event_type"`    // null: every type counts
 }
 
 // Target is the server under test.
@@ -99,6 +125,14 @@ type Target struct {
 	URL     string  `json:"url"`
 	SendURL *string `json:"send_url"`
 	Kind    string  `json:"kind"` // "reference": the bundled server, started for this run; "url": one that was there
+	// Faults are what the bundled server was told to do wrong, in order.
+	Faults []Fault `json:"faults,omitempty"`
+}
+
+// Fault is one thing that the bundled server did wrong on purpose.
+type Fault struct {
+	Fault    string `json:"fault"`    // as it was asked for, such as "drop,every=7"
+	Injected *int64 `json:"injected"` // how often it was done, as the server counts; null when it could not be asked
 }
 
 // Connect is what became of the attempts to subscribe.
@@ -136,25 +170,48 @@ type Delivery struct {
 	Duplicate *int64 `json:"duplicate"`
 	Reordered *int64 `json:"reordered"`
 	Misrouted *int64 `json:"misrouted"`
-	Late      *int64 `json:"late"` // arrived, but after its iteration had ended; not lost
+	Late      *int64 `json:"late"` // arrived, but after its iteration had ended, or, in the open model, more than the timeout after it was due; not lost
 
+	// Unordered copies came after a later message of the same sender, but the two
+	// had been under way at the same time, so that nobody could know their order.
+	Unordered   *int64 `json:"unordered"`
 	Foreign     *int64 `json:"foreign"`      // carried the name of another run
 	OtherEvents int64  `json:"other_events"` // events without a message: greetings, pings
 
-	Iterations    int      `json:"iterations"` // begun
-	Incomplete    int      `json:"incomplete"` // begun, but not complete within the timeout
+	Iterations    *int     `json:"iterations"` // begun; null in the open model, which has none
+	Incomplete    *int     `json:"incomplete"` // begun, but not complete within the timeout; null in the open model
 	ElapsedNS     int64    `json:"elapsed_ns"` // the sending phase
 	RatePerSecond *float64 `json:"rate_per_second"`
-	Latency       Latency  `json:"latency"`
+	// Latency is of the copies that reached ordinary clients: those of slow
+	// readers are in Slow.
+	Latency Latency `json:"latency"`
+	Slow    *Slow   `json:"slow"` // null when no client was to read slowly
 
 	ClientsAffected *int           `json:"clients_affected"` // clients with any copy lost, duplicate, reordered or misrouted
 	Clients         []ClientDetail `json:"clients"`          // the worst of them, at most 20
 }
 
+// Slow is the account of the clients that were made to read slowly, which the
+// figures of [Delivery] include but for the latency, and of what they did to
+// others.
+type Slow struct {
+	Clients  int     `json:"clients"` // that opened
+	Dropped  int     `json:"dropped"` // of those, ended before the run did
+	Expected int64   `json:"expected"`
+	Received int64   `json:"received"`
+	Lost     *int64  `json:"lost"`
+	Drained  int64   `json:"drained"` // of Received, read only once the sending was over and all read freely; in no latency
+	Latency  Latency `json:"latency"` // until the slow client read the copy
+	// Neighbours are the ordinary clients that share a room with a slow one.
+	// Their copies are in [Delivery].Latency too.
+	Neighbours Latency `json:"neighbours"`
+}
+
 // Sends is what became of the messages on their way in.
 type Sends struct {
 	Attempted int64            `json:"attempted"`
-	CalledOff int64            `json:"called_off"` // due, but their iteration ended before they could begin
+	Behind    *int64           `json:"behind"`     // begun more than 1 ms after they were due; null in the closed model
+	CalledOff int64            `json:"called_off"` // due, but their iteration, or the run, ended before they could begin
 	Failed    int64            `json:"failed"`
 	Failures  map[string]int   `json:"failures"`
 	Examples  []FailureExample `json:"examples"` // the first failure of each class, in words
@@ -198,9 +255,25 @@ type Generator struct {
 	RSSPerClientBytes *float64 `json:"rss_per_client_bytes"`
 	OpenFiles         *int64   `json:"open_files"` // the most seen
 	ReadLag           *Latency `json:"read_lag"`   // handling minus kernel receive time, per read; null where the engine has no kernel time
-	SendLag           *Latency `json:"send_lag"`   // actual minus intended send time; null in the closed model, where they are one
-	Overloaded        *bool    `json:"overloaded"` // null when neither lag nor CPU is known
-	OverloadReason    *string  `json:"overload_reason"`
+	SendLag           *Latency `json:"send_lag"`   // actual minus intended send time, per send; null in the closed model, where they are one
+	// DispatchLag is the part of SendLag that is the generator's own: from when a
+	// send was due until the generator came to it. What is left is the wait for a
+	// connection. Null in the closed model.
+	DispatchLag *Latency `json:"dispatch_lag"`
+	// RunQueueNS is for how long, over the main phase, the generator's threads were
+	// ready to run and waited for a core, summed; null where the system does not
+	// say.
+	RunQueueNS     *int64  `json:"run_queue_ns"`
+	GC             *GC     `json:"gc"`
+	Overloaded     *bool   `json:"overloaded"` // null when neither lag nor CPU is known
+	OverloadReason *string `json:"overload_reason"`
+}
+
+// GC is what the collector of the generator's garbage did over the main phase.
+type GC struct {
+	Cycles       int64 `json:"cycles"`
+	PauseTotalNS int64 `json:"pause_total_ns"` // in which nothing of the generator ran
+	PauseMaxNS   int64 `json:"pause_max_ns"`   // the longest; rounded up to the bucket of the runtime's histogram
 }
 
 // TargetProcess is what the load cost the server, workers and children included.
@@ -233,6 +306,7 @@ type Phase struct {
 	TargetCPUPercent    *float64 `json:"target_cpu_percent"`
 	GeneratorCPUPercent *float64 `json:"generator_cpu_percent"`
 	MachineCPUPercent   *float64 `json:"machine_cpu_percent"`
+	GeneratorRunQueueNS *int64   `json:"generator_run_queue_ns"` // as in [Generator]
 }
 
 // Sample is the state of a run at a moment; one is taken every second, one at

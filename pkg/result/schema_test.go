@@ -97,6 +97,30 @@ func TestSchemaRefusesBrokenRecords(t *testing.T) {
 		{"failure that never happened", func(v any) { run(v, "connect", "failures")["dns"] = 0 }, "minimum"},
 		{"unknown class of an example", func(v any) { run(v, "connect", "examples", 0)["class"] = "bad luck" }, "bad luck"},
 		{"additional field", func(v any) { run(v, "machine")["temperature"] = 70 }, "temperature"},
+		{"unknown model", func(v any) { run(v, "params")["model"] = "ajar" }, "enum"},
+		{"unknown arrivals", func(v any) { run(v, "params")["arrivals"] = "bursts" }, "enum"},
+		{"a rate of nothing", func(v any) { run(v, "params")["rate"] = 0 }, "exclusiveMinimum"},
+		{"no slow clients in place of null", func(v any) { run(v, "params")["slow_clients"] = 0 }, "minimum"},
+		{"unknown clock", func(v any) { run(v, "clock")["kind"] = "sundial" }, "enum"},
+		{"fault without a name", func(v any) { run(v, "target", "faults", 0)["fault"] = "" }, "minLength"},
+		{"negative count of a fault", func(v any) { run(v, "target", "faults", 0)["injected"] = -1 }, "minimum"},
+		{"open model without its rate", func(v any) { run(v, "params")["rate"] = nil }, "params.rate is null in the open model"},
+		{"open model without its arrivals", func(v any) { run(v, "params")["arrivals"] = nil }, "params.arrivals is null in the open model"},
+		{"open model without a count of late sends", func(v any) { run(v, "delivery", "sends")["behind"] = nil }, "delivery.sends.behind is null in the open model"},
+		{"closed model without its iterations", func(v any) {
+			run(v, "params")["model"] = "closed"
+			run(v, "delivery")["iterations"] = nil
+		}, "delivery.iterations is null in the closed model"},
+		{"closed model without its incomplete iterations", func(v any) {
+			run(v, "params")["model"] = "closed"
+			run(v, "delivery")["incomplete"] = nil
+		}, "delivery.incomplete is null in the closed model"},
+		{"more behind than attempted", func(v any) { run(v, "delivery", "sends")["behind"] = 3 }, "3 behind of 2 attempted"},
+		{"slow clients without an account", func(v any) { run(v, "delivery")["slow"] = nil }, "slow_clients known: true, delivery.slow known: false"},
+		{"more slow clients dropped than there were", func(v any) { run(v, "delivery", "slow")["dropped"] = 2 }, "delivery.slow: 2 dropped of 1"},
+		{"more drained than received", func(v any) { run(v, "delivery", "slow")["drained"] = 2 }, "delivery.slow: 2 drained of 1 received"},
+		{"slow clients owed more than all", func(v any) { run(v, "delivery", "slow")["expected"] = 13 }, "delivery.slow: 13 expected of 12"},
+		{"slow clients got more than all", func(v any) { run(v, "delivery", "slow")["received"] = 13 }, "delivery.slow: 13 received of 12"},
 		{"unknown kind of target", func(v any) { run(v, "target")["kind"] = "tape" }, "enum"},
 		{"zero figures where nothing was counted", func(v any) { run(v, "delivery", "latency")["count"] = 0 }, "null"},
 		{"no figures where something was counted", func(v any) { run(v, "delivery", "latency")["p50_ns"] = nil }, "p50_ns"},

@@ -47,7 +47,7 @@ func (c *tally) Closed(_ int, f *Failure) {
 	}
 }
 
-func (c *tally) Message(Tag) (target.Vars, bool) { return target.Vars{}, false }
+func (c *tally) Message(Tag, int64) (target.Vars, bool) { return target.Vars{}, false }
 
 func (c *tally) Sent(Tag, time.Duration, *Failure) {}
 
@@ -201,7 +201,7 @@ type relay struct {
 	left    int
 }
 
-func (r *relay) Message(Tag) (target.Vars, bool) { return target.Vars{Payload: r.payload}, true }
+func (r *relay) Message(Tag, int64) (target.Vars, bool) { return target.Vars{Payload: r.payload}, true }
 
 func (r *relay) Sent(tag Tag, _ time.Duration, f *Failure) {
 	if r.left--; r.left == 0 || f != nil {
@@ -209,7 +209,7 @@ func (r *relay) Sent(tag Tag, _ time.Duration, f *Failure) {
 		close(r.done)
 		return
 	}
-	r.eng.Send(tag + 1)
+	r.eng.Send(tag+1, 0)
 }
 
 // TestSendsAllocateNothing makes 10,000 sends on the engine that promises it.
@@ -248,7 +248,7 @@ func TestSendsAllocateNothing(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		eng.Do(func() {
 			h.left, h.done = n, done
-			eng.Send(0)
+			eng.Send(0, 0)
 		})
 		await(t, done)
 		runtime.ReadMemStats(&after)
@@ -265,4 +265,34 @@ func TestSendsAllocateNothing(t *testing.T) {
 	if n := s.accepted(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
+}
+
+// TestAlarmsAllocateNothing sets 5,000 alarms, one after the other.
+func TestAlarmsAllocateNothing(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		p := idle(t, k)
+		const alarms = 5000
+		var before, after runtime.MemStats
+		for _, n := range []int{10, alarms} { // the first ones open the timer
+			left, done := n, make(chan struct{})
+			var f func()
+			f = func() {
+				if left--; left == 0 {
+					close(done)
+					return
+				}
+				p.eng.Alarm(p.now()+int64(left%4)*int64(10*time.Microsecond), f)
+			}
+			runtime.ReadMemStats(&before)
+			p.do(func() { p.eng.Alarm(0, f) })
+			await(t, done)
+			runtime.ReadMemStats(&after)
+		}
+		const most = 200
+		if n := after.Mallocs - before.Mallocs; n > most {
+			t.Errorf("%d allocations for %d alarms, want at most %d", n, alarms, most)
+		} else {
+			t.Logf("%d allocations for %d alarms", n, alarms)
+		}
+	})
 }

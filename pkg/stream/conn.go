@@ -17,7 +17,8 @@ import (
 // and a new one reads: its stack has never grown. Where the system lets it wait
 // for a socket without reading (conn_unix.go), it reads into the one buffer that
 // the shard has, in the engine's context, so that an idle client holds none.
-// What comes through TLS is read on a stack and into a buffer that stay.
+// What comes through TLS is read on a stack and into a buffer that stay, and what
+// comes to a slow reader.
 type conn struct {
 	shard
 	dial *dialer
@@ -53,7 +54,7 @@ func (c *conn) begin(a *attempt) {
 			c.end(a, tcp, err)
 			return
 		}
-		if nc == tcp {
+		if nc == tcp && o.slow == nil {
 			c.readPlain(a, tcp)
 			return
 		}
@@ -69,7 +70,7 @@ func (c *conn) open(ctx context.Context, a *attempt, o *opening, deadline time.T
 	if o.moved != nil {
 		scheme, hostPort = o.moved.to.Scheme, target.HostPort(o.moved.to)
 	}
-	tcp, err = c.dial.tcp(ctx, hostPort, sourceFor(c.cfg.Sources, o.vars.Client))
+	tcp, err = c.dial.tcp(ctx, hostPort, sourceFor(c.cfg.Sources, o.vars.Client), o.slow)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,6 +159,9 @@ func (c *conn) feed(a *attempt, tcp net.Conn, at Stamp, p []byte) error {
 		a.opening.cancel(context.Canceled)
 		a.opening = nil
 		a.stop = func() { _ = tcp.SetReadDeadline(longAgo) }
+		if slow, ok := tcp.(*slowConn); ok {
+			slow.hold()
+		}
 		if derr := tcp.SetDeadline(time.Time{}); err == nil && derr != nil {
 			err = fmt.Errorf("read from %s: %w", tcp.RemoteAddr(), derr)
 		}

@@ -3,7 +3,7 @@ package stream
 import "sort"
 
 // deadlines are the points in time at which things that all get the same time
-// must be done. As the time is the same, nearly all fall due in the order in
+// must be done. As the time is the same, or nearly, most fall due in the order in
 // which they were added, so a sorted queue will do. An entry whose thing is done
 // is dropped once it is the oldest.
 type deadlines struct{ fifo[deadline] }
@@ -24,7 +24,8 @@ func (q *deadlines) add(d deadline, done func(deadline) bool) {
 	q.push(d)
 	all := q.waiting()
 	if last := len(all) - 1; last > 0 && all[last-1].at > d.at {
-		// A subscription that was redirected keeps its first deadline.
+		// A subscription that was redirected keeps its first deadline, and a slow
+		// reader that found little pauses for less.
 		i := sort.Search(last, func(i int) bool { return all[i].at > d.at })
 		copy(all[i+1:], all[i:last])
 		all[i] = d

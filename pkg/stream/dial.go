@@ -34,11 +34,15 @@ func tlsFor(base *tls.Config, hostPort string) *tls.Config {
 }
 
 // tcp connects to hostPort from the local address source, if that is valid. The
-// endpoint's own host was looked up before.
-func (d *dialer) tcp(ctx context.Context, hostPort string, source netip.Addr) (net.Conn, error) {
+// endpoint's own host was looked up before. With a throttle the connection is a
+// *slowConn.
+func (d *dialer) tcp(ctx context.Context, hostPort string, source netip.Addr, slow *throttle) (net.Conn, error) {
 	// Keep-alive probes of thousands of idle connections would be a load of their
 	// own, and one that no other engine puts on the server.
 	nd := net.Dialer{KeepAlive: -1, Control: d.control}
+	if slow != nil {
+		nd.Control = lateBindSmall
+	}
 	if source.IsValid() {
 		nd.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
 	}
@@ -49,7 +53,23 @@ func (d *dialer) tcp(ctx context.Context, hostPort string, source netip.Addr) (n
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", hostPort, err)
 	}
+	if slow != nil {
+		return slow.conn(nc), nil
+	}
 	return nc, nil
+}
+
+// lateBindSmall also has a small receive buffer.
+func lateBindSmall(network, address string, c syscall.RawConn) error {
+	var err error
+	cerr := c.Control(func(fd uintptr) { err = shrink(fd) })
+	if cerr != nil {
+		return cerr
+	}
+	if err != nil {
+		return err
+	}
+	return lateBind(network, address, c)
 }
 
 // secure performs the handshake over nc with the server known as hostPort. It

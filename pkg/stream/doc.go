@@ -23,6 +23,9 @@
 // receive. A request is never sent twice: whether a server that closed the
 // connection under it has taken the message cannot be known.
 //
+// Subscriptions may be slow readers ([Config]): what they leave unread fills their
+// small receive buffer and then the server's, as with a client on a bad line.
+//
 // Byte slices given to a Handler are valid during the call only. A Handler must
 // not block: it holds up the whole shard.
 package stream

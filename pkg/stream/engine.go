@@ -15,8 +15,8 @@ import (
 
 // Engine holds a shard of subscriptions and sends messages.
 //
-// Subscribe, Unsubscribe and Send may be called in the engine's context only: in
-// a Handler call or in a function given to Do. None of them blocks.
+// All but Do and Close may be called in the engine's context only: in a Handler
+// call, or in a function given to Do or Alarm. None of them blocks.
 type Engine interface {
 	// Do has f called soon in the engine's context. Calls keep their order. It
 	// must not be called in that context, nor after Close.
@@ -32,8 +32,21 @@ type Engine interface {
 	// Handler call about it. On a closed one it does nothing.
 	Unsubscribe(id int)
 	// Send sends the message that Handler.Message gives for tag as soon as a
-	// connection is free. The outcome is a call of Handler.Sent.
-	Send(tag Tag)
+	// connection is free. Sends begin in the order of these calls. due is when the
+	// message should leave, on the Clock; the engine does not wait for that, and
+	// hands it to Message. The outcome is a call of Handler.Sent.
+	Send(tag Tag, due int64)
+	// Alarm has f called in the engine's context as soon as it can be once the
+	// Clock has reached at, but not within this call. There is one alarm: another
+	// call replaces one that has not gone off yet. On Linux an idle engine is late
+	// by some tens of microseconds, a busy one by as long as what it is at takes;
+	// elsewhere by about a millisecond, or whatever the system's timers are good
+	// for. It allocates nothing, but on Linux takes a descriptor; when none is left
+	// it is as late as elsewhere.
+	Alarm(at int64, f func())
+	// ReadFreely lets slow readers, see Config.Slow, read as fast as others from
+	// now on, also those that open later. Their receive buffers stay small.
+	ReadFreely()
 	// Close ends everything and waits until it has ended, so it must not be called
 	// in the engine's context. No Handler call is made
 	// afterwards, and none for what Close itself ended.
@@ -63,8 +76,8 @@ type Handler interface {
 	// so that what it takes to connect is no part of a latency. It is called too
 	// when no connection is to be had, just before Sent says so. When ok is false
 	// the send is called off: nothing is sent, Sent is not called, and the
-	// connection serves the next one.
-	Message(tag Tag) (v target.Vars, ok bool)
+	// connection serves the next one. due is what Send was given.
+	Message(tag Tag, due int64) (v target.Vars, ok bool)
 	// Sent: the response to the send was read after elapsed, or the send failed. It
 	// is called once for each Message that was not called off. elapsed counts from
 	// Message on.
@@ -110,6 +123,15 @@ type Config struct {
 	// MaxEventSize bounds the memory that one event may take, in bytes. 0 means
 	// [sse.DefaultLimit].
 	MaxEventSize int
+	// Slow tells which subscriptions are slow readers: through a small receive
+	// buffer (4 KiB, of which Linux makes 8), and once they are open at SlowRate
+	// bytes a second at most, in steps of a tenth of that. With TLS those are bytes
+	// of its records. What came along with the response head is handed on with it.
+	// What their Stamps call Read is when they read, and Kernel is 0: how long data
+	// waited for them is part of what they stand for. Slow is called in the
+	// engine's context; nil means none. SlowRate must be above 0 when there are any.
+	Slow     func(id int) bool
+	SlowRate int
 }
 
 // deadline is when what began at from, on the Clock, has taken too long. The

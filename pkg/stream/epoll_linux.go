@@ -43,6 +43,11 @@ type epoll struct {
 	at      map[int]netip.AddrPort // where those are connected to that are not at the target's address
 	hosts   map[string]*host       // to which subscriptions were redirected, by host and port
 	sends   sendPool
+	alarm   alarm
+	timer   kernelTimer // of the alarm; opened with the first one
+	pace    pace        // of slow readers
+	pauses  deadlines   // of theirs, when those end
+	freely  bool        // they are slow no more
 
 	ctx     context.Context // of look-ups
 	cancel  context.CancelFunc
@@ -61,6 +66,8 @@ type subscription struct {
 	fd     int32
 	gen    int32 // moves on with each socket, so that events and deadlines of an old one are known
 	state  state
+	slow   bool // it reads slowly once it is open
+	paused bool // and its socket is not in the epoll set now
 }
 
 type state uint8
@@ -74,8 +81,14 @@ const (
 )
 
 // What an epoll event is about stands in its Pad field: a subscription's
-// generation (positive), a send connection's (negative), or the inbox (0).
-const aboutInbox = 0
+// generation (positive), a send connection's (negative), or the loop itself (0).
+// Then Fd says which of its own.
+const (
+	aboutLoop = 0
+
+	inboxEvent = 0
+	alarmEvent = 1
+)
 
 func newEpoll(cfg Config) (Engine, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -95,6 +108,8 @@ func newEpoll(cfg Config) (Engine, error) {
 		moved:  map[int]*redirects{},
 		at:     map[int]netip.AddrPort{},
 		hosts:  map[string]*host{},
+		timer:  kernelTimer{fd: -1},
+		pace:   cfg.pace(),
 		done:   make(chan struct{}),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -103,10 +118,9 @@ func newEpoll(cfg Config) (Engine, error) {
 	for i := range e.conns {
 		e.conns[i].fd = -1
 	}
-	ev := unix.EpollEvent{Events: unix.EPOLLIN, Pad: aboutInbox}
-	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, wake, &ev); err != nil {
+	if err := e.control(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN, inboxEvent, aboutLoop); err != nil {
 		e.cancel()
-		return nil, errors.Join(fmt.Errorf("epoll: %w", err), unix.Close(wake), unix.Close(fd))
+		return nil, errors.Join(err, unix.Close(wake), unix.Close(fd))
 	}
 	go e.loop()
 	return e, nil
@@ -150,12 +164,14 @@ func (e *epoll) loop() {
 	for {
 		n := e.wait()
 		for i := range e.events[:n] {
+			e.ring() // a turn may be long
 			ev := &e.events[i]
 			switch {
-			case ev.Pad == aboutInbox:
+			case ev.Pad == aboutLoop && ev.Fd == inboxEvent:
 				if !e.readInbox() {
 					return
 				}
+			case ev.Pad == aboutLoop: // the timer, which has done its work by waking the loop
 			case ev.Pad > 0:
 				if c := &e.conns[ev.Fd]; c.gen == ev.Pad && c.fd >= 0 {
 					e.ready(int(ev.Fd), c, ev.Events)
@@ -164,6 +180,7 @@ func (e *epoll) loop() {
 				e.sends.ready(ev.Fd, -ev.Pad, ev.Events)
 			}
 		}
+		e.ring()
 		e.expire()
 	}
 }
@@ -185,14 +202,20 @@ func (e *epoll) wait() int {
 
 // patience is for how many milliseconds nothing falls due; -1 is for ever.
 func (e *epoll) patience() int {
-	at, any := e.opening.next()
-	if send, ok := e.sends.deadlines.next(); ok && (!any || send < at) {
-		at, any = send, true
+	at, any := int64(math.MaxInt64), false
+	for _, q := range [...]*deadlines{&e.opening, &e.sends.deadlines, &e.pauses} {
+		if next, ok := q.next(); ok {
+			at, any = min(at, next), true
+		}
+	}
+	if e.alarm.f != nil {
+		at, any = min(at, e.alarm.at), true
 	}
 	if !any {
 		return -1
 	}
-	left := time.Duration(max(0, at-e.cfg.Clock.Now()))
+	now := e.cfg.Clock.Now()
+	left := time.Duration(max(at, now) - now)
 	return int(min(left/time.Millisecond, math.MaxInt32-1)) + 1 // the kernel's int
 }
 
@@ -220,6 +243,9 @@ func (e *epoll) release() {
 	e.sends.release()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.timer.fd >= 0 {
+		_ = unix.Close(e.timer.fd)
+	}
 	_ = unix.Close(e.wakeFD)
 	_ = unix.Close(e.fd)
 }
@@ -237,6 +263,9 @@ func (e *epoll) expire() {
 		}
 	}
 	e.sends.expire()
+	if e.pauses.len() > 0 {
+		e.resume(e.cfg.Clock.Now())
+	}
 }
 
 func (e *epoll) isOpenOrGone(d deadline) bool {
@@ -319,13 +348,16 @@ func (e *epoll) dialOnce(id int, c *subscription) *Failure {
 		addr = r.addrs[0]
 		e.at[id] = addr
 	}
-	fd, err := e.socket(addr, e.source(id))
+	c.slow = e.cfg.slow(id)
+	fd, err := e.socket(addr, e.source(id), c.slow)
 	if err != nil {
 		return classify(err)
 	}
 	c.fd = int32(fd)
-	if err := stampReceipts(fd); err != nil {
-		return classify(fmt.Errorf("receive timestamps: %w", err))
+	if !c.slow { // how long data waits for a slow reader is part of what it stands for
+		if err := stampReceipts(fd); err != nil {
+			return classify(fmt.Errorf("receive timestamps: %w", err))
+		}
 	}
 	e.opening.add(deadline{at: e.cfg.deadline(c.timing.Dialed), index: int32(id), gen: c.gen}, e.isOpenOrGone)
 	interest := uint32(unix.EPOLLIN)
@@ -350,8 +382,8 @@ func (e *epoll) source(id int) netip.Addr {
 	return sourceFor(e.cfg.Sources, e.cfg.Handler.Vars(id).Client)
 }
 
-// socket begins a connection to addr.
-func (e *epoll) socket(addr netip.AddrPort, source netip.Addr) (int, error) {
+// socket begins a connection to addr, of a slow reader or not.
+func (e *epoll) socket(addr netip.AddrPort, source netip.Addr, slow bool) (int, error) {
 	to, err := sockaddr(addr)
 	if err != nil {
 		return -1, fmt.Errorf("connect to %s: %w", addr, err)
@@ -364,7 +396,7 @@ func (e *epoll) socket(addr netip.AddrPort, source netip.Addr) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
-	if err := prepare(fd, source); err != nil {
+	if err := prepare(fd, source, slow); err != nil {
 		return -1, errors.Join(err, unix.Close(fd))
 	}
 	if err := unix.Connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
@@ -374,9 +406,14 @@ func (e *epoll) socket(addr netip.AddrPort, source netip.Addr) (int, error) {
 }
 
 // prepare sets up a socket before it is connected.
-func prepare(fd int, source netip.Addr) error {
+func prepare(fd int, source netip.Addr, slow bool) error {
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return fmt.Errorf("socket: %w", err)
+	}
+	if slow {
+		if err := shrink(uintptr(fd)); err != nil {
+			return fmt.Errorf("socket: %w", err)
+		}
 	}
 	if !source.IsValid() {
 		return nil
@@ -498,7 +535,11 @@ func (e *epoll) ready(id int, c *subscription, events uint32) {
 }
 
 func (e *epoll) read(id int, c *subscription) {
-	n, real, errno := e.recv.read(int(c.fd), e.buf)
+	held, buf := e.held(c), e.buf
+	if held {
+		buf = buf[:min(len(buf), e.pace.most())]
+	}
+	n, real, errno := e.recv.read(int(c.fd), buf)
 	if errno != 0 {
 		if errno != unix.EAGAIN {
 			e.fail(id, c, classify(fmt.Errorf("read from %s: %w", e.addr(id), errno)))
@@ -510,7 +551,7 @@ func (e *epoll) read(id int, c *subscription) {
 		return
 	}
 	e.disp.timing = c.timing
-	err := e.disp.write(&c.machine, id, e.cfg.Clock.stamp(real), e.buf[:n])
+	err := e.disp.write(&c.machine, id, e.cfg.Clock.stamp(real), buf[:n])
 	if e.disp.stopped {
 		e.drop(id, c)
 		c.dec.SetLastEventID(e.heldID)
@@ -524,8 +565,11 @@ func (e *epoll) read(id int, c *subscription) {
 		c.state = open
 		delete(e.moved, id)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		e.ended(id, c, err)
+	case held && e.held(c):
+		e.pause(id, c, n)
 	}
 }
 
@@ -574,6 +618,6 @@ func (e *epoll) drop(id int, c *subscription) {
 func (c *subscription) hangUp() {
 	if c.fd >= 0 {
 		_ = unix.Close(int(c.fd)) // which also takes it out of the epoll set
-		c.fd = -1
+		c.fd, c.paused = -1, false
 	}
 }

@@ -18,10 +18,10 @@ type sendPool struct {
 	e          *epoll
 	limit      int
 	conns      []sendConn
-	idle       []int32   // indices of connections that wait for a message, the one used last at the end
-	unused     []int32   // indices without a connection
-	connecting int       // how many are in that state
-	queue      fifo[Tag] // messages that wait for a connection
+	idle       []int32       // indices of connections that wait for a message, the one used last at the end
+	unused     []int32       // indices without a connection
+	connecting int           // how many are in that state
+	queue      fifo[message] // those that wait for a connection
 	deadlines  deadlines
 }
 
@@ -48,8 +48,8 @@ const (
 )
 
 // Send implements [Engine].
-func (e *epoll) Send(tag Tag) {
-	e.sends.queue.push(tag)
+func (e *epoll) Send(tag Tag, due int64) {
+	e.sends.queue.push(message{tag, due})
 	e.sends.pump()
 }
 
@@ -105,7 +105,7 @@ func (s *sendPool) dial(i int32) {
 	c.gen++
 	c.state = sendConnecting
 	s.connecting++
-	fd, err := s.e.socket(s.e.cfg.Target.Send.Addr, firstSource(s.e.cfg.Sources))
+	fd, err := s.e.socket(s.e.cfg.Target.Send.Addr, firstSource(s.e.cfg.Sources), false)
 	if err != nil {
 		s.failLater(i, classify(err))
 		return
@@ -128,11 +128,12 @@ func (s *sendPool) expect(i int32) {
 // take takes the next message out of the queue that is not called off.
 func (s *sendPool) take() (tag Tag, v target.Vars, ok bool) {
 	for {
-		if tag, ok = s.queue.pop(); !ok {
-			return tag, v, false
+		m, any := s.queue.pop()
+		if !any {
+			return 0, v, false
 		}
-		if v, ok = s.e.cfg.Handler.Message(tag); ok {
-			return tag, v, true
+		if v, ok = s.e.cfg.Handler.Message(m.tag, m.due); ok {
+			return m.tag, v, true
 		}
 	}
 }

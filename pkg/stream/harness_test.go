@@ -240,13 +240,14 @@ type fact struct {
 type probe struct {
 	t      *testing.T
 	eng    Engine
+	clock  *Clock
 	facts  chan fact
 	on     func(fact)            // called in the Handler call, may be nil
 	vars   func(int) target.Vars // may be nil
 	msg    func(Tag) target.Vars // may be nil
 	off    func(Tag) bool        // which sends are called off; may be nil
 	begun  map[Tag]int           // sends that Message has begun, and Sent not ended
-	asked  int                   // calls of Message
+	asked  []message             // what Message was called with
 	calls  int                   // unsynchronised on purpose: the race detector watches it
 	inside atomic.Int32
 }
@@ -273,9 +274,9 @@ func (p *probe) Vars(id int) target.Vars {
 	return target.Vars{Client: id, Room: id / 6}
 }
 
-func (p *probe) Message(tag Tag) (target.Vars, bool) {
+func (p *probe) Message(tag Tag, due int64) (target.Vars, bool) {
 	p.calls++
-	p.asked++
+	p.asked = append(p.asked, message{tag, due})
 	if p.off != nil && p.off(tag) {
 		return target.Vars{}, false
 	}
@@ -381,6 +382,9 @@ func (p *probe) do(f func()) {
 	await(p.t, done)
 }
 
+// now is the time on the engine's Clock.
+func (p *probe) now() int64 { return p.clock.Now() }
+
 func (p *probe) subscribe(id int, lastEventID string) {
 	p.eng.Do(func() { p.eng.Subscribe(id, []byte(lastEventID)) })
 }
@@ -442,7 +446,7 @@ func startWith(t *testing.T, k Kind, cfg Config, p *probe) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.eng = eng
+	p.eng, p.clock = eng, cfg.Clock
 	var once sync.Once
 	t.Cleanup(func() { once.Do(eng.Close) })
 }

@@ -783,7 +783,7 @@ func TestSources(t *testing.T) {
 			p.expect("closed: status 204")
 			got = append(got, await(t, from))
 		}
-		p.eng.Do(func() { p.eng.Send(1) })
+		p.eng.Do(func() { p.eng.Send(1, 0) })
 		p.expect("sent")
 		got = append(got, await(t, from))
 		want := []string{"/0 from 127.0.0.2", "/1 from 127.0.0.3", "/2 from 127.0.0.2", "/send from 127.0.0.2"}
@@ -868,7 +868,7 @@ func TestCloseWithEverythingUnderWay(t *testing.T) {
 				p.eng.Subscribe(id, nil)
 			}
 			for tag := range 10 {
-				p.eng.Send(Tag(tag))
+				p.eng.Send(Tag(tag), 0)
 			}
 		})
 		for range 20 + 3 {

@@ -58,7 +58,7 @@ func (s *shard) request(a *attempt, c *webClient) *wait {
 	o := a.opening
 	w := &wait{ctx: o.ctx, cancel: o.cancel, trip: &trip{
 		clock: s.cfg.Clock, vars: o.vars,
-		source: sourceFor(s.cfg.Sources, o.vars.Client),
+		source: sourceFor(s.cfg.Sources, o.vars.Client), slow: o.slow,
 	}}
 	if id := a.dec.LastEventID(); len(id) > 0 {
 		w.trip.lastEventID = append([]byte(nil), id...)
@@ -82,6 +82,9 @@ func (s *shard) opened(a *attempt, w *wait) error {
 	a.timing.Requested = w.trip.requested.Load()
 	a.timing.Opened = now
 	a.opening = nil
+	if slow := w.trip.conn.Load(); slow != nil {
+		slow.hold()
+	}
 	s.cfg.Handler.Opened(a.id, a.timing)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,7 +36,7 @@ func sending(t *testing.T, k Kind, s *server, cfg Config) *probe {
 func (p *probe) send(tags ...Tag) {
 	p.eng.Do(func() {
 		for _, tag := range tags {
-			p.eng.Send(tag)
+			p.eng.Send(tag, 0)
 		}
 	})
 }
@@ -192,13 +193,44 @@ func TestSendQueues(t *testing.T) {
 			t.Errorf("%d sends were under way at once, want %d", most, limit)
 		}
 		p.do(func() {
-			if p.asked != sends {
-				t.Errorf("%d calls of Message for %d sends", p.asked, sends)
+			if len(p.asked) != sends {
+				t.Errorf("%d calls of Message for %d sends", len(p.asked), sends)
 			}
 		})
 		if n := s.accepted(); n > limit {
 			t.Errorf("%d connections, want at most %d", n, limit)
 		}
+	})
+}
+
+// TestSendsBeginInOrder of the calls, each with when it was due, whenever that is.
+func TestSendsBeginInOrder(t *testing.T) {
+	everyEngine(t, func(t *testing.T, k Kind) {
+		s := serve(t, func(c *peer) {
+			for r := c.request(); r != nil; r = c.request() {
+				c.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			}
+		})
+		p := sending(t, k, s, Config{SendConnections: 3})
+		var want []message
+		for i := range 50 {
+			want = append(want, message{tag: Tag(i * 7 % 50), due: p.now() + int64(i%5-2)*int64(time.Hour)})
+		}
+		for _, some := range [][]message{want[:1], want[1:30], want[30:]} {
+			p.do(func() {
+				for _, m := range some {
+					p.eng.Send(m.tag, m.due)
+				}
+			})
+			for range some {
+				p.expect("sent")
+			}
+		}
+		p.do(func() {
+			if !slices.Equal(p.asked, want) {
+				t.Errorf("sends began as %v\nwant %v", p.asked, want)
+			}
+		})
 	})
 }
 
@@ -285,8 +317,8 @@ func TestSendCalledOff(t *testing.T) {
 			t.Errorf("%d connections, want 1", n)
 		}
 		p.do(func() {
-			if p.asked != 10 {
-				t.Errorf("%d calls of Message, want 10", p.asked)
+			if len(p.asked) != 10 {
+				t.Errorf("%d calls of Message, want 10", len(p.asked))
 			}
 		})
 	})
@@ -374,7 +406,7 @@ func TestSendBeginsAfterHandshake(t *testing.T) {
 		p.send(1)
 		await(t, greeted)
 		p.do(func() {
-			if p.asked != 0 {
+			if len(p.asked) != 0 {
 				t.Error("Message was called before the handshake")
 			}
 		})

@@ -21,7 +21,7 @@ import (
 type sender struct {
 	s      *shard
 	dial   *dialer // nil when the target takes no messages
-	queue  fifo[Tag]
+	queue  fifo[message]
 	links  map[*link]struct{} // at most SendConnections
 	idle   []*link            // wait for a message, the one used last at the end
 	coming int                // links that will look into the queue soon: they connect, or were woken
@@ -53,8 +53,8 @@ func (s *sender) init(sh *shard) {
 	}
 }
 
-func (s *sender) send(tag Tag) {
-	s.queue.push(tag)
+func (s *sender) send(m message) {
+	s.queue.push(m)
 	s.pump()
 }
 
@@ -124,7 +124,7 @@ func (s *sender) connect() (nc, tcp net.Conn, err error) {
 	ctx, cancel := context.WithTimeout(s.s.ctx, cfg.Timeout)
 	defer cancel()
 	end := cfg.Target.Send
-	if tcp, err = s.dial.tcp(ctx, end.HostPort, firstSource(cfg.Sources)); err != nil {
+	if tcp, err = s.dial.tcp(ctx, end.HostPort, firstSource(cfg.Sources), nil); err != nil {
 		return nil, nil, err
 	}
 	if end.Scheme != "https" {
@@ -137,11 +137,12 @@ func (s *sender) connect() (nc, tcp net.Conn, err error) {
 // take takes the next message out of the queue that is not called off.
 func (s *sender) take() (tag Tag, v target.Vars, ok bool) {
 	for {
-		if tag, ok = s.queue.pop(); !ok {
-			return tag, v, false
+		m, any := s.queue.pop()
+		if !any {
+			return 0, v, false
 		}
-		if v, ok = s.s.cfg.Handler.Message(tag); ok {
-			return tag, v, true
+		if v, ok = s.s.cfg.Handler.Message(m.tag, m.due); ok {
+			return m.tag, v, true
 		}
 	}
 }

@@ -26,6 +26,9 @@ type shard struct {
 	ids    [][]byte   // last event IDs of subscriptions that are closed
 	disp   dispatcher
 	sends  sender
+	alarm  alarm
+	bell   bell // of the alarm; nil before the first one
+	slow   *throttle
 
 	inboxMu  sync.Mutex
 	inbox    []func()
@@ -50,6 +53,7 @@ type opening struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	vars   target.Vars
+	slow   *throttle  // nil unless it is a slow reader
 	moved  *redirects // nil unless redirected
 }
 
@@ -59,6 +63,7 @@ func (s *shard) init(cfg Config, start func(*attempt)) {
 	s.ids = make([][]byte, cfg.Clients)
 	s.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.slow = newThrottle(cfg.pace())
 	s.sends.init(s)
 }
 
@@ -108,6 +113,9 @@ func (s *shard) Subscribe(id int, lastEventID []byte) {
 	a.timing.Dialed = s.cfg.Clock.Now()
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	a.opening = &opening{ctx: ctx, cancel: cancel, vars: s.cfg.Handler.Vars(id)}
+	if s.cfg.slow(id) {
+		a.opening.slow = s.slow
+	}
 	a.stop = func() { cancel(context.Canceled) }
 	s.subs[id] = a
 	s.start(a)
@@ -128,7 +136,10 @@ func (s *shard) Unsubscribe(id int) {
 }
 
 // Send implements [Engine].
-func (s *shard) Send(tag Tag) { s.sends.send(tag) }
+func (s *shard) Send(tag Tag, due int64) { s.sends.send(message{tag, due}) }
+
+// ReadFreely implements [Engine].
+func (s *shard) ReadFreely() { s.slow.release() }
 
 // Close implements [Engine].
 func (s *shard) Close() {
@@ -137,6 +148,7 @@ func (s *shard) Close() {
 	s.inboxMu.Unlock()
 
 	s.mu.Lock()
+	again := s.closed
 	s.closed = true
 	for _, a := range s.subs {
 		if a != nil {
@@ -144,6 +156,9 @@ func (s *shard) Close() {
 		}
 	}
 	s.sends.end()
+	if s.bell != nil && !again {
+		s.bell.close()
+	}
 	s.mu.Unlock()
 
 	s.cancel()

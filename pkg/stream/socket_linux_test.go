@@ -60,11 +60,11 @@ func TestSendBeginsWhenConnected(t *testing.T) {
 		p := start(t, k, Config{Target: at(t, target.Spec{URL: url, SendURL: url}), Timeout: timeout, SendConnections: 2})
 		begun := time.Now()
 		p.do(func() {
-			p.eng.Send(1)
-			p.eng.Send(2)
+			p.eng.Send(1, 0)
+			p.eng.Send(2, 0)
 		})
 		p.do(func() {
-			if p.asked != 0 {
+			if len(p.asked) != 0 {
 				t.Error("Message was called without a connection")
 			}
 		})
@@ -113,6 +113,19 @@ func TestPatience(t *testing.T) {
 	if got := e.patience(); got != math.MaxInt32 {
 		t.Errorf("%d to the end of time, want the most that the kernel takes", got)
 	}
+	e.pauses.add(deadline{at: e.cfg.Clock.Now() + int64(time.Hour)}, never)
+	if got, most := e.patience(), int(time.Hour/time.Millisecond); got > most || got < most/2 {
+		t.Errorf("%d with an hour of a slow reader's pause, want at most %d", got, most)
+	}
+	e.alarm = alarm{at: e.cfg.Clock.Now() + int64(time.Minute), f: func() {}} // with no timer
+	if got, most := e.patience(), int(time.Minute/time.Millisecond); got > most || got < most/2 {
+		t.Errorf("%d with a minute to the alarm, want at most %d", got, most)
+	}
+	e.alarm.at = math.MinInt64
+	if got := e.patience(); got != 1 {
+		t.Errorf("%d for an alarm that is overdue, want 1", got)
+	}
+	e.alarm = alarm{}
 	e.sends.deadlines.add(deadline{at: e.cfg.Clock.Now() - 1}, never)
 	if got := e.patience(); got != 1 {
 		t.Errorf("%d for what is overdue, want 1", got)

@@ -37,13 +37,15 @@ type webClient struct {
 // on the way. The times are on the engine's Clock.
 type trip struct {
 	source      netip.Addr
+	slow        *throttle // nil unless it is a slow reader's
 	vars        target.Vars
 	lastEventID []byte
 
 	clock     *Clock
 	connected atomic.Int64
 	requested atomic.Int64
-	answered  atomic.Bool // a byte of a response has arrived
+	answered  atomic.Bool              // a byte of a response has arrived
+	conn      atomic.Pointer[slowConn] // of a slow reader, the one dialled last
 }
 
 type tripKey struct{}
@@ -159,13 +161,16 @@ func (c *webClient) redirect(req *http.Request, via []*http.Request) error {
 }
 
 func (c *webClient) dial(ctx context.Context, d *dialer, hostPort string, secure bool) (net.Conn, error) {
-	var source netip.Addr
-	if t, ok := ctx.Value(tripKey{}).(*trip); ok {
-		source = t.source
+	t, ok := ctx.Value(tripKey{}).(*trip)
+	if !ok {
+		return nil, fmt.Errorf("connect to %s: no trip", hostPort)
 	}
-	tcp, err := d.tcp(ctx, hostPort, source)
+	tcp, err := d.tcp(ctx, hostPort, t.source, t.slow)
 	if err != nil {
 		return nil, err
+	}
+	if slow, ok := tcp.(*slowConn); ok {
+		t.conn.Store(slow)
 	}
 	owned := &ownedConn{Conn: tcp, c: c}
 	if err := c.own(owned); err != nil || !secure {

@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -121,6 +123,7 @@ func sums(r *result.Run) []error {
 	if (c.ElapsedNS == nil) != (c.Opened == 0) {
 		errs = append(errs, fmt.Errorf("connect: %d opened, elapsed_ns known: %t", c.Opened, c.ElapsedNS != nil))
 	}
+	errs = append(errs, traffic(r)...)
 	if d := r.Delivery; d != nil {
 		equal("delivery.sends.failures together", total(d.Sends.Failures), d.Sends.Failed)
 		if d.Lost != nil && d.Duplicate != nil && d.Misrouted != nil {
@@ -130,6 +133,53 @@ func sums(r *result.Run) []error {
 			equal(fmt.Sprintf("delivery.clients: client %d: received", k.Client),
 				k.Received, k.Expected-k.Lost+k.Duplicate+k.Misrouted)
 		}
+	}
+	return errs
+}
+
+// traffic checks that what the model of sending has is known, and that parts are
+// no more than their whole.
+func traffic(r *result.Run) []error {
+	var errs []error
+	atMost := func(what string, part, whole int64, of string) {
+		if part > whole {
+			errs = append(errs, fmt.Errorf(what+" of "+of, part, whole))
+		}
+	}
+	d := r.Delivery
+	if d == nil {
+		return nil
+	}
+	known := map[string]bool{}
+	model := ""
+	if r.Params.Model != nil {
+		model = *r.Params.Model
+	}
+	switch model {
+	case "open":
+		known["params.rate"] = r.Params.Rate != nil
+		known["params.arrivals"] = r.Params.Arrivals != nil
+		known["delivery.sends.behind"] = d.Sends.Behind != nil
+	case "closed":
+		known["delivery.iterations"] = d.Iterations != nil
+		known["delivery.incomplete"] = d.Incomplete != nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		if !known[name] {
+			errs = append(errs, fmt.Errorf("%s is null in the %s model", name, model))
+		}
+	}
+	if d.Sends.Behind != nil {
+		atMost("delivery.sends: %d behind", *d.Sends.Behind, d.Sends.Attempted, "%d attempted")
+	}
+	if (r.Params.SlowClients != nil) != (d.Slow != nil) {
+		errs = append(errs, fmt.Errorf("params.slow_clients known: %t, delivery.slow known: %t", r.Params.SlowClients != nil, d.Slow != nil))
+	}
+	if s := d.Slow; s != nil {
+		atMost("delivery.slow: %d dropped", int64(s.Dropped), int64(s.Clients), "%d")
+		atMost("delivery.slow: %d expected", s.Expected, d.Expected, "%d")
+		atMost("delivery.slow: %d received", s.Received, d.Received, "%d")
+		atMost("delivery.slow: %d drained", s.Drained, s.Received, "%d received")
 	}
 	return errs
 }

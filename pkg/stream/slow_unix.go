@@ -1,0 +1,16 @@
+//go:build unix
+
+package stream
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// shrink gives a socket that is not connected yet a small receive buffer.
+func shrink(fd uintptr) error {
+	if err := syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, slowBuffer); err != nil {
+		return fmt.Errorf("small receive buffer: %w", err)
+	}
+	return nil
+}
