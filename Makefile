@@ -17,7 +17,9 @@ COUNT ?= 1
 # told both: from git where there is one, else on the command line, as in
 # make build VERSION=v1.2.3 COMMIT=…
 VERSION ?= $(shell git describe --tags --exact-match --dirty 2>/dev/null)
-COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)$(CHANGED)
+# What git knows of that was changed since.
+CHANGED = $(shell git rev-parse HEAD >/dev/null 2>&1 && ! git diff --quiet HEAD -- $(SOURCES) go.mod go.sum && echo +dirty)
 LDFLAGS = -X github.com/sseload/sseload/pkg/cli.buildVersion=$(VERSION) \
 	-X github.com/sseload/sseload/pkg/cli.buildCommit=$(COMMIT)
 
@@ -116,6 +118,15 @@ WITNESSFLAGS ?=
 .PHONY: witness
 witness: build ## check the reported latencies against the packets of the runs
 	$(GO) run ./cmd/witness $(WITNESSFLAGS)
+
+# Four minutes on a machine that should do nothing else.
+.PHONY: proofs
+proofs: build ## make the proofs of docs/measurement.md anew, into results/
+	.ci/proofs
+
+.PHONY: faults
+faults: build ## make the pictures of docs/faults.md anew
+	.ci/faults
 
 .PHONY: check
 check: fmt-check vet cross lint lint-cross budgets test ## all of the checks before a push

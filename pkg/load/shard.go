@@ -509,13 +509,13 @@ func (s *shard) copy(id int, at stream.Stamp, m marker) {
 }
 
 // late reports whether the copy of m that client id got came too late. Nobody
-// waits for slow readers in the closed model, so that theirs never do.
+// waits for slow readers, so that theirs never do.
 func (s *shard) late(id int, at stream.Stamp, m marker) bool {
 	switch {
-	case s.offering != nil:
-		return at.Arrived()-m.nanos > int64(s.p.cfg.Timeout)
 	case s.isSlow(id):
 		return false
+	case s.offering != nil:
+		return at.Arrived()-m.nanos > int64(s.p.cfg.Timeout)
 	}
 	return m.seq != s.iteration.seq || s.iteration.closed
 }
