@@ -1,12 +1,32 @@
 package stream
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
+
+// A thread that has been idle takes some tens of microseconds to wake. So that an
+// alarm is not late by that, its engine wakes headStart before, and looks at the
+// clock until it is due: for that no more than a share of the time is spent.
+const (
+	headStart  = 100 * time.Microsecond
+	awakeShare = 20 // one part in so many
+)
 
 // alarm is the one call that [Engine.Alarm] has asked for last.
 type alarm struct {
-	at int64
-	f  func() // nil when none is set
+	at   int64
+	wake int64  // when to begin to look at the clock
+	f    func() // nil when none is set
 }
+
+func newAlarm(at, now int64, f func()) alarm {
+	early := min(int64(headStart), (max(at, now)-now)/awakeShare)
+	return alarm{at: at, wake: at - early, f: f}
+}
+
+// soon reports whether it is time to look at the clock until a is due.
+func (a *alarm) soon(now int64) bool { return a.f != nil && now >= a.wake }
 
 // due takes out what is to be called at now; nil when nothing is.
 func (a *alarm) due(now int64) func() {
@@ -18,8 +38,8 @@ func (a *alarm) due(now int64) func() {
 	return f
 }
 
-// left is how long it is until a is due.
-func (a *alarm) left(now int64) time.Duration { return time.Duration(max(a.at, now) - now) }
+// left is how long it is until a is due soon.
+func (a *alarm) left(now int64) time.Duration { return time.Duration(max(a.wake, now) - now) }
 
 // bell tells one goroutine when it is time.
 type bell interface {
@@ -62,7 +82,8 @@ func (b *softBell) close() {
 
 // Alarm implements [Engine].
 func (s *shard) Alarm(at int64, f func()) {
-	s.alarm = alarm{at: at, f: f}
+	now := s.cfg.Clock.Now()
+	s.alarm = newAlarm(at, now, f)
 	if s.bell == nil {
 		s.bell = newBell()
 		s.work.Go(func() {
@@ -71,21 +92,26 @@ func (s *shard) Alarm(at int64, f func()) {
 			}
 		})
 	}
-	s.bell.set(s.alarm.left(s.cfg.Clock.Now()))
+	s.bell.set(s.alarm.left(now))
 }
 
-// ring calls what is due. The bell may be early: it was set anew while it rang, or
+// ring calls what is due, or will be soon. The bell may be early: it was set anew while it rang, or
 // is on another clock.
 func (s *shard) ring() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	now := s.cfg.Clock.Now()
-	if f := s.alarm.due(now); f != nil {
-		f()
-	} else if s.alarm.f != nil {
-		s.bell.set(s.alarm.left(now))
+	for !s.closed && s.alarm.f != nil {
+		now := s.cfg.Clock.Now()
+		if f := s.alarm.due(now); f != nil {
+			f()
+			return
+		}
+		if !s.alarm.soon(now) {
+			s.bell.set(s.alarm.left(now))
+			return
+		}
+		s.mu.Unlock()
+		runtime.Gosched()
+		s.mu.Lock()
 	}
 }

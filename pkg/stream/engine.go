@@ -39,10 +39,11 @@ type Engine interface {
 	// Alarm has f called in the engine's context as soon as it can be once the
 	// Clock has reached at, but not within this call. There is one alarm: another
 	// call replaces one that has not gone off yet. On Linux an idle engine is late
-	// by some tens of microseconds, a busy one by as long as what it is at takes;
-	// elsewhere by about a millisecond, or whatever the system's timers are good
-	// for. It allocates nothing, but on Linux takes a descriptor; when none is left
-	// it is as late as elsewhere.
+	// by some microseconds, for which it looks at the clock for up to 100 µs before,
+	// but no more than a twentieth of the time; a busy one by as long as what it is
+	// at takes. Elsewhere it is about a millisecond, or whatever the system's timers
+	// are good for. It allocates nothing, but on Linux takes a descriptor; when none
+	// is left it is as late as elsewhere.
 	Alarm(at int64, f func())
 	// ReadFreely lets slow readers, see Config.Slow, read as fast as others from
 	// now on, also those that open later. Their receive buffers stay small.

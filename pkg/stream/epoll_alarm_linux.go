@@ -8,7 +8,7 @@ import (
 
 // Alarm implements [Engine].
 func (e *epoll) Alarm(at int64, f func()) {
-	e.alarm = alarm{at: at, f: f}
+	e.alarm = newAlarm(at, e.cfg.Clock.Now(), f)
 	e.setTimer()
 }
 

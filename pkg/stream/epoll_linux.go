@@ -190,8 +190,11 @@ func (e *epoll) loop() {
 func (e *epoll) wait() int {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])),
 		uintptr(len(e.events)), 0, 0, 0)
-	if errno == 0 && n > 0 {
+	switch {
+	case errno == 0 && n > 0:
 		return int(n)
+	case e.alarm.f != nil && e.alarm.soon(e.cfg.Clock.Now()):
+		return 0
 	}
 	blocked, err := unix.EpollWait(e.fd, e.events, e.patience())
 	if err != nil {
