@@ -4,9 +4,10 @@
 // It shares no code with what it checks: it imports the standard library alone,
 // reads the capture file itself, puts each TCP stream together, and finds the
 // markers of messages in them by their documented form. From the packets it takes
-// when each message was sent and when each copy of it arrived; from the record of
-// the run it takes the count of the copies and their p50 and p99, and the two must
-// agree.
+// when each message was sent, when it says that it was due, and when each copy of it
+// arrived; from the record of the run it takes the account of messages and copies and
+// the figures of their latencies, and the two must agree. With an arrival rate the due
+// times must be those of the schedule.
 //
 //	capture of port P ──┐
 //	sseload serve :P    ├── capture file ── packets ── flows ── markers ── latencies ──┐

@@ -14,6 +14,7 @@ import (
 type options struct {
 	sseload   string
 	runs      specs
+	limits    specs
 	repeat    int
 	tolerance time.Duration
 	snaplen   int
@@ -40,15 +41,39 @@ func defaultRuns() specs {
 	return specs{"-c 600 -n 50", "-c 300 --rate 500/s --duration 10s"}
 }
 
+// defaultLimits are where many messages come to a client at once, so that they
+// share the stamp of the last one's segment.
+func defaultLimits() specs {
+	return specs{"-c 300 -n 50 --senders all"}
+}
+
+// shape is one load shape.
+type shape struct {
+	spec  string
+	limit bool // it shows how far the report's latencies may be off; only counts must agree
+}
+
+func (o options) shapes() []shape {
+	var shapes []shape
+	for _, spec := range o.runs {
+		shapes = append(shapes, shape{spec: spec})
+	}
+	for _, spec := range o.limits {
+		shapes = append(shapes, shape{spec: spec, limit: true})
+	}
+	return shapes
+}
+
 // parseOptions writes help and faults to out itself, as package flag does.
 func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("witness", flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.StringVar(&o.sseload, "sseload", "bin/sseload", "the `PROGRAM` to check")
-	flags.Var(&o.runs, "run", "`ARGUMENTS` of sseload rooms for one load shape; repeatable (default "+strings.Join(quoted(defaultRuns()), " and ")+")")
+	flags.Var(&o.runs, "run", "`ARGUMENTS` of sseload rooms for one load shape; repeatable (without -run and -limit "+strings.Join(quoted(defaultRuns()), " and ")+")")
+	flags.Var(&o.limits, "limit", "`ARGUMENTS` of sseload rooms for a load shape at the limit of what its latencies can tell: counts must agree, latencies are shown but not judged; repeatable (without -run and -limit "+strings.Join(quoted(defaultLimits()), " and ")+")")
 	flags.IntVar(&o.repeat, "repeat", 3, "how often to do each run, each with a fresh server and a capture of its own")
-	flags.DurationVar(&o.tolerance, "tolerance", 100*time.Microsecond, "by how much p50 and p99 may differ, beside 0.1 % for the histogram's digits")
+	flags.DurationVar(&o.tolerance, "tolerance", 100*time.Microsecond, "by how much quantiles, maximum and mean may differ, beside 0.1 % for the histogram's digits")
 	flags.IntVar(&o.snaplen, "snaplen", 512, "bytes to capture of a packet; what of an event lies beyond is not seen")
 	flags.StringVar(&o.out, "out", "results/witness", "`FOLDER` to write README.md into")
 	flags.BoolVar(&o.noWrite, "no-write", false, "write no README.md")
@@ -56,8 +81,8 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
-	if len(o.runs) == 0 {
-		o.runs = defaultRuns()
+	if len(o.runs)+len(o.limits) == 0 {
+		o.runs, o.limits = defaultRuns(), defaultLimits()
 	}
 	err := o.check(flags.Args())
 	if err != nil {

@@ -47,7 +47,7 @@ func table(trials []trial) string {
 		for i, seen := range []latencies{t.testimony.fromSend, t.testimony.fromDue} {
 			verdict := ""
 			if i == judged {
-				verdict = "**" + t.verdict() + "**"
+				verdict = t.verdict()
 			}
 			row(t.cells(i, seen, verdict)...)
 		}
@@ -55,11 +55,15 @@ func table(trials []trial) string {
 	return b.String()
 }
 
+// verdict is not that of a limit's latencies, which have none.
 func (t trial) verdict() string {
-	if len(t.wrong) > 0 {
-		return "FAIL"
+	switch {
+	case len(t.wrong) > 0:
+		return "**FAIL**"
+	case t.limit:
+		return "(limit)"
 	}
-	return "PASS"
+	return "**PASS**"
 }
 
 func (t trial) cells(beginning int, seen latencies, verdict string) []string {
@@ -101,42 +105,68 @@ func page(s setting, trials []trial) string {
 	line("Made by `make witness`, which is `go run ./cmd/witness` after a build. Each row is a")
 	line("run of `sseload rooms` whose traffic tcpdump captured on the loopback interface. The")
 	line("witness, which shares no code with sseload, finds each message in the packets, where")
-	line("it was sent and where each copy of it arrived, and compares with sseload's record:")
-	line("sends and copies must be as many, p50 and p99 may differ by %v and 0.1 %%, the", s.options.tolerance)
-	line("digits that the report's histogram keeps, and tcpdump must not have missed a packet.\n")
+	line("it was sent and where each copy of it arrived, and compares with sseload's record:\n")
+	line("- sends, and copies received, lost, duplicate, reordered and misrouted, must be as many;")
+	line("- p50, p90, p95, p99, p99.9, maximum and mean may differ by %v and 0.1 %%, the digits", s.options.tolerance)
+	line("  that the report's histogram keeps; those that are not in the table are listed under")
+	line("  it when they differ by more;")
+	line("- no message may be due after the packet that it is in, and with a constant arrival")
+	line("  rate R the due times must lie on a schedule, 1/R apart, with no place left empty;")
+	line("- tcpdump must not have missed a packet.\n")
 	line("**%s**, %s · %s\n", summary(trials), s.at.Format("2006-01-02 15:04:05 UTC"), machine(trials))
 	line("%s · %s\n", firstLine(s.sseload), firstLine(s.tcpdump))
 	b.WriteString(table(trials))
 	if list := findings(trials); list != "" {
 		b.WriteString("\n" + list)
 	}
-	line("\nThe difference is report minus packets; max is for information. A copy arrives with")
-	line("the packet that holds the last byte of its event. Both sides have the kernel's time")
-	line("for that, the witness from the capture, sseload from `recvmsg`. Events that wait in a")
-	line("socket together have the last one's time there, so the report reads more where many")
-	line("come to one client at once, never less. The row with the verdict begins where the")
-	line("report's latency does, the other is there to compare:\n")
-	line("- In iterations, the closed model, that is the packet of the send. The report's clock")
-	line("  starts just before the request is written, so it reads a little more: by the time")
-	line("  that the write takes to become a packet.")
-	line("- With an arrival rate, the open model, it is when the send was due, which no packet")
-	line("  shows; it is taken from the message itself. Only the arrival is then the packets'.\n")
-	line("Commands of a run, with a free port and a fresh server each time:\n")
+	line("\nThe difference is report minus packets. The row with the verdict begins where the")
+	line("report's latency does, the other is there to compare.\n")
+	line("## What is independent here, and what is not\n")
+	line("- **The end** of a latency is the arrival of the packet that holds the last byte of the")
+	line("  event. Both sides have the kernel's stamp for that, of the same packet: the witness")
+	line("  from the capture, sseload from `recvmsg`. So this checks which packet sseload took,")
+	line("  and that its own delay in reading is in no latency, not the kernel's clock.")
+	line("- **The start in the closed model**, with iterations, is the packet of the send, which")
+	line("  owes nothing to sseload. The report's clock starts just before the request is")
+	line("  written, so it reads a little more: by the time until the write becomes a packet.")
+	line("- **The start in the open model**, with an arrival rate, is when the send was due. No")
+	line("  packet shows that. It is taken from the message itself, and the witness checks it")
+	line("  against the schedule: evenly 1/R apart, none after its packet. A generator that")
+	line("  called due what is only when it came to send would not pass. (With `--arrivals")
+	line("  poisson` there is no schedule to check.) Between due and packet lie the generator's")
+	line("  own dispatch and the wait for a connection; the row \"packet of the send\" has the")
+	line("  latency without them.")
+	line("- **Segments that are queued in one socket** when sseload reads it share the stamp of")
+	line("  the last. So where many messages come to one client at once the report reads more")
+	line("  than the packets, never less. Rows marked (limit) show by how much with every client")
+	line("  a sender: their counts must agree, their latencies are not judged.\n")
+	line("## Commands of a run\n")
+	line("With a free port and a fresh server each time:\n")
 	line("```sh")
 	line("tcpdump %s > capture.pcap", strings.Join(tcpdumpArguments(s.options.snaplen, "PORT"), " "))
 	line("%s %s", program, strings.Join(serveArguments("PORT"), " "))
-	for _, spec := range s.options.runs {
-		line("%s %s", program, strings.Join(roomsArguments(spec, "PORT", "record.json"), " "))
+	for _, shape := range s.options.shapes() {
+		line("%s %s", program, strings.Join(roomsArguments(shape.spec, "PORT", "record.json"), " "))
 	}
 	line("```")
 	return b.String()
 }
 
 func summary(trials []trial) string {
+	text := fmt.Sprintf("PASS: all %d runs agree", len(trials))
 	if n := passed(trials); n < len(trials) {
-		return fmt.Sprintf("FAIL: %d of %d runs agree", n, len(trials))
+		text = fmt.Sprintf("FAIL: %d of %d runs agree", n, len(trials))
 	}
-	return fmt.Sprintf("PASS: all %d runs agree", len(trials))
+	limits := 0
+	for _, t := range trials {
+		if t.limit {
+			limits++
+		}
+	}
+	if limits > 0 {
+		text += fmt.Sprintf("; limits among them, judged by their counts alone: %d", limits)
+	}
+	return text
 }
 
 func passed(trials []trial) int {
@@ -155,6 +185,9 @@ func findings(trials []trial) string {
 	for _, t := range trials {
 		for _, wrong := range t.wrong {
 			fmt.Fprintf(&b, "- FAIL: `%s`, #%d: %s\n", t.spec, t.number, wrong)
+		}
+		if len(t.beyond) > 0 {
+			fmt.Fprintf(&b, "- (limit): `%s`, #%d: %s\n", t.spec, t.number, strings.Join(t.beyond, "; "))
 		}
 		for _, remark := range t.testimony.remarks() {
 			fmt.Fprintf(&b, "- `%s`, #%d: %s\n", t.spec, t.number, remark)

@@ -70,12 +70,12 @@ func (o options) run(ctx context.Context, stdout, stderr io.Writer) (agreed bool
 
 func (o options) tryAll(ctx context.Context, stderr io.Writer) ([]trial, error) {
 	var trials []trial
-	for _, spec := range o.runs {
+	for _, s := range o.shapes() {
 		for number := 1; number <= o.repeat; number++ {
-			if _, err := fmt.Fprintf(stderr, "witness: sseload rooms %s, %d of %d\n", spec, number, o.repeat); err != nil {
+			if _, err := fmt.Fprintf(stderr, "witness: sseload rooms %s, %d of %d\n", s.spec, number, o.repeat); err != nil {
 				return nil, err
 			}
-			t, err := o.tryIn(ctx, spec, number, len(trials)+1)
+			t, err := o.tryIn(ctx, s, number, len(trials)+1)
 			if err != nil {
 				return nil, err
 			}
@@ -86,18 +86,18 @@ func (o options) tryAll(ctx context.Context, stderr io.Writer) ([]trial, error) 
 }
 
 // tryIn does one trial with its files in a folder of their own.
-func (o options) tryIn(ctx context.Context, spec string, number, folder int) (t trial, err error) {
+func (o options) tryIn(ctx context.Context, s shape, number, folder int) (t trial, err error) {
 	if o.keep != "" {
 		dir := filepath.Join(o.keep, fmt.Sprint(folder))
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return t, err
 		}
-		return try(ctx, o, spec, number, dir)
+		return try(ctx, o, s, number, dir)
 	}
 	dir, err := os.MkdirTemp("", "witness")
 	if err != nil {
 		return t, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	return try(ctx, o, spec, number, dir)
+	return try(ctx, o, s, number, dir)
 }

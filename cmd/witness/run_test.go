@@ -158,14 +158,21 @@ func (p *patient) Read(b []byte) (int, error) {
 
 func TestOptions(t *testing.T) {
 	o, err := parseOptions([]string{"-run", " -c 6  -n 1 ", "-run", "-c 12", "-repeat", "2"}, io.Discard)
-	if err != nil || !slices.Equal(o.runs, specs{"-c 6 -n 1", "-c 12"}) || o.repeat != 2 || o.tolerance != 100*time.Microsecond {
+	if err != nil || !slices.Equal(o.runs, specs{"-c 6 -n 1", "-c 12"}) || len(o.limits) > 0 || o.repeat != 2 || o.tolerance != 100*time.Microsecond {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if o, err = parseOptions(nil, io.Discard); err != nil || !slices.Equal(o.runs, defaultRuns()) || o.repeat != 3 || o.out != "results/witness" {
+	if o, err = parseOptions(nil, io.Discard); err != nil || !slices.Equal(o.runs, defaultRuns()) || !slices.Equal(o.limits, defaultLimits()) || o.repeat != 3 || o.out != "results/witness" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	o, err = parseOptions([]string{"-limit", "-c 6 --senders all", "-run", "-c 6"}, io.Discard)
+	if want := []shape{{"-c 6", false}, {"-c 6 --senders all", true}}; err != nil || !slices.Equal(o.shapes(), want) {
+		t.Errorf("%+v, %v", o.shapes(), err)
+	}
+	if o, err = parseOptions([]string{"-limit", "-c 6"}, io.Discard); err != nil || len(o.runs) > 0 || len(o.limits) != 1 {
 		t.Errorf("%+v, %v", o, err)
 	}
 	for _, args := range [][]string{
-		{"-repeat", "0"}, {"-tolerance", "-1s"}, {"-snaplen", "64"}, {"-snaplen", "999999999"}, {"-run", " "}, {"-c", "6"}, {"600"},
+		{"-repeat", "0"}, {"-tolerance", "-1s"}, {"-snaplen", "64"}, {"-snaplen", "999999999"}, {"-run", " "}, {"-limit", ""}, {"-c", "6"}, {"600"},
 	} {
 		var out, stderr bytes.Buffer
 		if code := run(t.Context(), args, &out, &stderr); code != exitUsage || stderr.Len() == 0 || out.Len() > 0 {
@@ -173,7 +180,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	var stderr bytes.Buffer
-	if code := run(t.Context(), []string{"-h"}, io.Discard, &stderr); code != exitAgreed || !strings.Contains(stderr.String(), "-tolerance") {
+	if code := run(t.Context(), []string{"-h"}, io.Discard, &stderr); code != exitAgreed || !strings.Contains(stderr.String(), "without -run and -limit \"-c 300 -n 50 --senders all\"") {
 		t.Errorf("-h: exit %d, %q", code, stderr.String())
 	}
 }

@@ -25,7 +25,14 @@ type testimony struct {
 	sends      int // messages on their way to the server
 	copies     int // of them on their way back, each counted once a client
 	duplicates int // of those again at the same client; in no latency
+	overtaken  int // copies that came after a later message of the same sender
+	strays     int // copies at a client that has most of its copies from another room
 	unsent     int // copies of a message whose send was not seen; in no latency
+	altered    int // copies that say another due time than their send
+	early      int // messages that are due after the packet that they are in
+
+	dues  []int64       // when each message was due, in order
+	rooms map[int64]int // how many messages were sent to each room
 
 	// fromSend is from the first packet with the message to the packet that
 	// completes the copy; fromDue begins when the message says that it was due.
@@ -39,11 +46,17 @@ type receipt struct {
 	at     int64
 }
 
+// sending is when a message left.
+type sending struct {
+	at  int64 // its first packet was seen
+	due int64 // as it says
+}
+
 // hearing takes the packets of a capture and comes to a testimony.
 type hearing struct {
 	port     uint16 // the server's
 	flows    map[[2]netip.AddrPort]*flow
-	sent     map[message]int64 // when its first packet was seen
+	sent     map[message]sending
 	receipts []receipt
 	testimony
 }
@@ -54,7 +67,7 @@ func hear(capture io.Reader, port uint16) (testimony, error) {
 	if err != nil {
 		return testimony{}, err
 	}
-	h := &hearing{port: port, flows: make(map[[2]netip.AddrPort]*flow), sent: make(map[message]int64)}
+	h := &hearing{port: port, flows: make(map[[2]netip.AddrPort]*flow), sent: make(map[message]sending)}
 	for {
 		p, err := packets.next()
 		if errors.Is(err, io.EOF) {
@@ -94,8 +107,8 @@ func (h *hearing) take(p packet) {
 func (h *hearing) stream(p packet) stream {
 	if p.to.Port() == h.port {
 		return stream{losses: &h.losses, found: func(m marker, first, _ int64) {
-			if before, seen := h.sent[m.message()]; !seen || first < before {
-				h.sent[m.message()] = first
+			if before, seen := h.sent[m.message()]; !seen || first < before.at {
+				h.sent[m.message()] = sending{first, m.due}
 			}
 		}}
 	}
@@ -104,40 +117,108 @@ func (h *hearing) stream(p packet) stream {
 	}}
 }
 
+// delivery is a message at a client.
+type delivery struct {
+	message
+	client netip.AddrPort
+}
+
 // conclude matches copies with sends. It waits for all packets, since a send
 // whose segments came out of order is complete after copies of others.
 func (h *hearing) conclude() {
-	type delivery struct {
-		message
-		client netip.AddrPort
+	names := make(map[string]bool)
+	h.rooms = make(map[int64]int)
+	for m, s := range h.sent {
+		names[m.run] = true
+		h.rooms[m.room]++
+		h.dues = append(h.dues, s.due)
+		if s.due > s.at+int64(clockReading) {
+			h.early++
+		}
 	}
-	runs := make(map[string]bool)
-	for m := range h.sent {
-		runs[m.run] = true
-	}
+	slices.Sort(h.dues)
+	h.overtaken, h.strays = overtaken(h.receipts), strays(h.receipts)
 	// Of duplicates the first counts.
 	slices.SortStableFunc(h.receipts, func(a, b receipt) int { return cmp.Compare(a.at, b.at) })
 	seen := make(map[delivery]bool, len(h.receipts))
 	for _, r := range h.receipts {
-		runs[r.run] = true
+		names[r.run] = true
 		d := delivery{r.message(), r.client}
 		if seen[d] {
 			h.duplicates++
 			continue
 		}
 		seen[d] = true
-		h.copies++
-		sent, ok := h.sent[d.message]
-		if !ok {
-			h.unsent++
-			continue
-		}
-		h.fromSend = append(h.fromSend, r.at-sent)
-		h.fromDue = append(h.fromDue, r.at-r.due)
+		h.match(r)
 	}
-	h.runs, h.sends = len(runs), len(h.sent)
+	h.runs, h.sends = len(names), len(h.sent)
 	slices.Sort(h.fromSend)
 	slices.Sort(h.fromDue)
+}
+
+// match counts a copy. It was due when its send says, which can be checked.
+func (h *hearing) match(r receipt) {
+	h.copies++
+	sent, ok := h.sent[r.message()]
+	if !ok {
+		h.unsent++
+		return
+	}
+	if r.due != sent.due {
+		h.altered++
+	}
+	h.fromSend = append(h.fromSend, r.at-sent.at)
+	h.fromDue = append(h.fromDue, r.at-sent.due)
+}
+
+// overtaken counts the copies, duplicates aside, that came to their client after a
+// later message of the same sender. The receipts of a client must be in the order of
+// its stream.
+func overtaken(receipts []receipt) int {
+	latest := make(map[delivery]int64) // of a sender, at a client
+	seen := make(map[delivery]bool, len(receipts))
+	n := 0
+	for _, r := range receipts {
+		d := delivery{r.message(), r.client}
+		if seen[d] {
+			continue
+		}
+		seen[d] = true
+		d.sequence = 0
+		before, later := latest[d]
+		if later && r.sequence < before {
+			n++
+		}
+		latest[d] = max(before, r.sequence)
+	}
+	return n
+}
+
+// strays counts the copies, duplicates aside, at clients that have most of theirs
+// from another room.
+func strays(receipts []receipt) int {
+	seen := make(map[delivery]bool, len(receipts))
+	rooms := make(map[netip.AddrPort]map[int64]int)
+	for _, r := range receipts {
+		d := delivery{r.message(), r.client}
+		if seen[d] {
+			continue
+		}
+		seen[d] = true
+		if rooms[r.client] == nil {
+			rooms[r.client] = make(map[int64]int)
+		}
+		rooms[r.client][r.room]++
+	}
+	n := 0
+	for _, copies := range rooms {
+		all, most := 0, 0
+		for _, c := range copies {
+			all, most = all+c, max(most, c)
+		}
+		n += all - most
+	}
+	return n
 }
 
 // latencies are every single one, in nanoseconds and in order.
@@ -148,4 +229,13 @@ type latencies []int64
 func (l latencies) quantile(q float64) int64 {
 	rank := int(math.Ceil(q * float64(len(l))))
 	return l[min(max(rank, 1), len(l))-1]
+}
+
+// mean needs values too.
+func (l latencies) mean() int64 {
+	sum := 0.0
+	for _, v := range l {
+		sum += float64(v)
+	}
+	return int64(math.Round(sum / float64(len(l))))
 }

@@ -182,6 +182,14 @@ func TestUnmatched(t *testing.T) {
 			testimony{sends: 1, copies: 1, unsent: 1, runs: 1}},
 		{"a copy twice", []wire{send, event(2000, alice, 1, body+body)}, []int64{1000},
 			testimony{sends: 1, copies: 1, duplicates: 1, runs: 1}},
+		{"a copy late, twice", []wire{send, post(1100, 100+uint32(len(note(1, 900))), note(2, 900)), event(2000, alice, 1, "data: "+note(2, 900)+"\n\n"+body+body)}, []int64{900, 1000},
+			testimony{sends: 2, copies: 2, duplicates: 1, overtaken: 1, runs: 1}},
+		{"a copy with another due time", []wire{send, event(2000, alice, 1, "data: "+note(1, 901)+"\n\n")}, []int64{1000},
+			testimony{sends: 1, copies: 1, altered: 1, runs: 1}},
+		{"due after its packet", []wire{post(1000, 100, note(1, 2001)), event(2000, alice, 1, "data: "+note(1, 2001)+"\n\n")}, []int64{1000},
+			testimony{sends: 1, copies: 1, early: 1, runs: 1}},
+		{"due with its packet, but for the reading of a clock", []wire{post(1000, 100, note(1, 2000)), event(2000, alice, 1, "data: "+note(1, 2000)+"\n\n")}, []int64{1000},
+			testimony{sends: 1, copies: 1, runs: 1}},
 		{"two runs", []wire{send, event(2000, alice, 1, "data: sseload:Q:0:0:1:5:\n\n")}, nil,
 			testimony{sends: 1, copies: 1, unsent: 1, runs: 2}},
 		{"an event without an end", []wire{send, event(2000, alice, 1, strings.TrimSuffix(body, "\n"))}, nil,
@@ -220,13 +228,17 @@ func TestUnmatched(t *testing.T) {
 }
 
 func counts(t testimony) string {
-	return fmt.Sprintf("%d sends, %d copies, %d unsent, %d duplicates, %d runs, %+v", t.sends, t.copies, t.unsent, t.duplicates, t.runs, t.losses)
+	return fmt.Sprintf("%d sends, %d copies, %d unsent, %d duplicates, %d overtaken, %d strays, %d altered, %d early, %d runs, %+v",
+		t.sends, t.copies, t.unsent, t.duplicates, t.overtaken, t.strays, t.altered, t.early, t.runs, t.losses)
 }
 
 func TestQuantile(t *testing.T) {
 	hundred := make(latencies, 100)
 	for i := range hundred {
 		hundred[i] = int64(i + 1)
+	}
+	if mean := (latencies{1, 2, 3, 3}).mean(); mean != 2 {
+		t.Errorf("mean %d, want 2", mean)
 	}
 	for _, test := range []struct {
 		values latencies

@@ -18,24 +18,25 @@ import (
 
 // trial is one run of sseload, seen from both sides.
 type trial struct {
-	spec      string
+	shape
 	number    int // of the repetition, from 1
 	testimony testimony
 	report    report
 	host      host
 	wrong     []string // empty: they agree
+	beyond    []string // latencies of a limit that differ
 }
 
 // try does one run: capture, server, load, and what the packets say of it.
-func try(ctx context.Context, o options, spec string, number int, dir string) (trial, error) {
-	t := trial{spec: spec, number: number}
+func try(ctx context.Context, o options, s shape, number int, dir string) (trial, error) {
+	t := trial{shape: s, number: number}
 	port, err := freePort()
 	if err != nil {
 		return t, err
 	}
 	captured, recorded := filepath.Join(dir, "capture.pcap"), filepath.Join(dir, "record.json")
 	dropped, err := capture(ctx, o, port, captured, func() error {
-		return load(ctx, o, spec, port, recorded)
+		return load(ctx, o, s.spec, port, recorded)
 	})
 	if err != nil {
 		return t, err
@@ -57,7 +58,7 @@ func try(ctx context.Context, o options, spec string, number int, dir string) (t
 	if t.testimony, err = hear(file, port); err != nil {
 		return t, err
 	}
-	t.wrong = judge(t.testimony, t.report, o.tolerance)
+	t.judge(o.tolerance)
 	if dropped > 0 {
 		t.wrong = append(t.wrong, fmt.Sprintf("%d packets dropped by the kernel before tcpdump had them", dropped))
 	}

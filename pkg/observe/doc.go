@@ -19,9 +19,11 @@
 // phase of a millisecond is enough; the machine as a whole is counted in ticks
 // of 10 ms and needs 100 ms.
 //
-// Two figures of the generator say how far it was held up: how long its threads
-// waited in run queues, which only Linux tells, and what its garbage collector
-// did. They are read at the borders of phases alone.
+// Three figures of the generator say how far it was held up: how long its threads
+// waited in run queues, which only Linux tells, what its garbage collector did,
+// and its [Stalls], when nothing of it ran. The last catches what the others
+// cannot: a process that is stopped neither waits for a core nor does it see the
+// time go by. They are told of whole phases alone.
 //
 // A figure that is not known is nil, never 0.
 //

@@ -33,6 +33,7 @@ func obey() {
 	var kept [][]byte
 	var files []*os.File
 	var children []*subject
+	var watcher *Watcher
 	for in.Scan() {
 		command, argument, _ := strings.Cut(in.Text(), " ")
 		answer := "done"
@@ -59,6 +60,16 @@ func obey() {
 				}
 				files = append(files, f)
 			}
+		case "phase": // begins one of this name, watching itself
+			if watcher == nil {
+				watcher = New(Config{Interval: time.Hour})
+			}
+			watcher.Phase(argument)
+		case "stalls": // of a phase, after the end of all; with the phase's length
+			r := watcher.Stop()
+			s, _ := r.Stalls(argument)
+			p, _ := r.Phase(argument)
+			answer = fmt.Sprint(s.Count, s.TotalNS, s.MaxNS, p.ElapsedNS)
 		case "spawn": // a subject of its own; answers with its pid
 			s, err := spawn(nil)
 			if err != nil {

@@ -93,6 +93,7 @@ type Report struct {
 	Machine        Machine
 
 	collections []collections // one for each of Phases
+	stalls      []Stalls      // likewise
 }
 
 // collections is what the collector did in a phase, when that is known.
@@ -109,6 +110,15 @@ func (r Report) GC(phase string) (GC, bool) {
 		return r.collections[i].gc, r.collections[i].ok
 	}
 	return GC{}, false
+}
+
+// Stalls tells for how long nothing of the generator ran in the phase of a name,
+// the last one where there are several; false when there is none.
+func (r Report) Stalls(phase string) (Stalls, bool) {
+	if i := r.last(phase); i >= 0 {
+		return r.stalls[i], true
+	}
+	return Stalls{}, false
 }
 
 // Phase finds the phase of a name; the last one where there are several.
@@ -140,6 +150,8 @@ const maxSamples = 3600
 type Watcher struct {
 	cfg        Config
 	maxSamples int
+	pulse      pulse
+	chores     sync.WaitGroup // the goroutines
 
 	mu        sync.Mutex
 	generator self
@@ -154,7 +166,6 @@ type Watcher struct {
 	interval  time.Duration
 	peak      peaks
 	stop      chan struct{}
-	done      chan struct{}
 	stopped   bool
 	report    Report
 }
@@ -173,8 +184,14 @@ type moment struct {
 type stretch struct {
 	name       string
 	begin, end moment
-	queued     opt // nanoseconds in run queues
-	collected  collections
+	cost       cost
+}
+
+// cost is what is read at the borders of phases alone.
+type cost struct {
+	queued    opt // nanoseconds in run queues
+	collected collections
+	lost      Stalls
 }
 
 type peaks struct {
@@ -193,7 +210,7 @@ func New(cfg Config) *Watcher {
 }
 
 // Phase ends the phase under way and begins one of this name. The first one
-// also takes the first sample and starts a goroutine that [Watcher.Stop] ends.
+// also takes the first sample and starts two goroutines that [Watcher.Stop] ends.
 // After Stop it has no effect.
 func (w *Watcher) Phase(name string) {
 	w.mu.Lock()
@@ -206,23 +223,25 @@ func (w *Watcher) Phase(name string) {
 		w.network = w.machine.network()
 	}
 	now := w.look()
-	queued, collected := w.lap()
+	spent := w.lap(now.at)
 	if first {
 		w.started = now.at
 	} else {
-		w.phases[len(w.phases)-1].close(now, queued, collected)
+		w.phases[len(w.phases)-1].close(now, spent)
 	}
 	now.phase = len(w.phases)
 	w.phases = append(w.phases, stretch{name: name, begin: now})
 	if first {
 		w.samples = append(w.samples, now)
-		w.stop, w.done = make(chan struct{}), make(chan struct{})
-		go w.run(w.stop, w.done)
+		stop := make(chan struct{})
+		w.stop = stop
+		w.chores.Go(func() { w.run(stop) })
+		w.chores.Go(func() { w.pulse.run(stop) })
 	}
 }
 
 // Stop ends the phase under way, takes the last sample, waits for the Watcher's
-// goroutine and returns everything. Further calls return the same.
+// goroutines and returns everything. Further calls return the same.
 func (w *Watcher) Stop() Report {
 	w.mu.Lock()
 	if !w.stopped {
@@ -231,19 +250,17 @@ func (w *Watcher) Stop() Report {
 			close(w.stop)
 			now := w.look()
 			network := w.machine.network()
-			queued, collected := w.lap()
-			w.phases[len(w.phases)-1].close(now, queued, collected)
+			spent := w.lap(now.at)
+			w.phases[len(w.phases)-1].close(now, spent)
 			w.samples = append(w.samples, now)
 			w.report = w.sum(now, network)
 		} else {
 			w.report = w.sum(moment{}, networkCounters{})
 		}
 	}
-	report, done := w.report, w.done
+	report := w.report
 	w.mu.Unlock()
-	if done != nil {
-		<-done
-	}
+	w.chores.Wait()
 	return report
 }
 
@@ -259,8 +276,7 @@ func (w *Watcher) RSS() (generator, target *int64) {
 	return generator, target
 }
 
-func (w *Watcher) run(stop <-chan struct{}, done chan<- struct{}) {
-	defer close(done)
+func (w *Watcher) run(stop <-chan struct{}) {
 	ticker := time.NewTicker(w.cfg.Interval)
 	defer ticker.Stop()
 	for {
@@ -319,19 +335,17 @@ func (w *Watcher) look() moment {
 	return m
 }
 
-// lap reads what is read at the borders of phases alone, since there are many
-// threads to ask, and gives what has come about since the border before. It
-// requires w.mu.
-func (w *Watcher) lap() (queued opt, collected collections) {
-	now := w.queue.read()
-	queued, w.queued = now.since(w.queued), now
-	collected.gc, collected.ok = w.collector.lap()
-	return queued, collected
+// lap gives what has come about since the border of phases before. It requires
+// w.mu.
+func (w *Watcher) lap(at time.Time) cost {
+	c := cost{lost: w.pulse.lap(at)}
+	now := w.queue.read() // there are many threads to ask
+	c.queued, w.queued = now.since(w.queued), now
+	c.collected.gc, c.collected.ok = w.collector.lap()
+	return c
 }
 
-func (s *stretch) close(end moment, queued opt, collected collections) {
-	s.end, s.queued, s.collected = end, queued, collected
-}
+func (s *stretch) close(end moment, spent cost) { s.end, s.cost = end, spent }
 
 // sum makes the report. It requires w.mu.
 func (w *Watcher) sum(last moment, network networkCounters) Report {
@@ -376,16 +390,18 @@ func (w *Watcher) sum(last moment, network networkCounters) Report {
 	r.Machine.CPUPercent = machineShare(first.machine, last.machine)
 
 	for _, p := range w.phases {
+		elapsed := p.end.at.Sub(p.begin.at)
 		r.Phases = append(r.Phases, Phase{
 			Name:                p.name,
 			StartNS:             int64(p.begin.at.Sub(w.started)),
-			ElapsedNS:           int64(p.end.at.Sub(p.begin.at)),
+			ElapsedNS:           int64(elapsed),
 			TargetCPUPercent:    share(p.begin.target, p.end.target),
 			GeneratorCPUPercent: share(p.begin.generator, p.end.generator),
 			MachineCPUPercent:   machineShare(p.begin.machine, p.end.machine),
-			GeneratorRunQueueNS: p.queued.ptr(),
+			GeneratorRunQueueNS: p.cost.queued.ptr(),
 		})
-		r.collections = append(r.collections, p.collected)
+		r.collections = append(r.collections, p.cost.collected)
+		r.stalls = append(r.stalls, p.cost.lost.within(elapsed))
 	}
 	for i, m := range w.samples {
 		s := Sample{
