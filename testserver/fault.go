@@ -90,9 +90,10 @@ const (
 // through. Only what befalls a subscription as a whole (stall, close, half,
 // garbage) comes before all that befalls single copies; where several would
 // befall one, the one with the smallest After does, of equals the first. What was
-// done to a copy is counted when the copy is sent: what a fault did to one that a
-// later fault swallowed has not happened. The number of receivers told to the
-// sender of a message does not show faults, as that of a broken server would not.
+// done to a copy is counted when the copy is sent, so that a client that has read
+// it finds it counted: what a fault did to one that a later fault swallowed has not
+// happened. The number of receivers told to the sender of a message does not show
+// faults, as that of a broken server would not.
 //
 // A new kind is a constant above, a line in faultForms, and a case at the stage
 // where it acts: a subscription (fault_subscription.go), a message

@@ -14,7 +14,7 @@ type parcel struct {
 	deeds  []deed
 }
 
-// deed is what a fault did to a parcel. It is counted when the parcel is sent.
+// deed is what a fault did to a parcel. It is counted with the parcel.
 type deed struct {
 	fault *activeFault
 	count int64
@@ -39,14 +39,27 @@ func (p *parcel) append(q *parcel) {
 	p.deeds = append(p.deeds, q.deeds...)
 }
 
-func (p *parcel) sent() {
-	for _, d := range p.deeds {
-		d.fault.done.Add(d.count)
+// deliver sends a parcel and reports whether the client took it. It is counted
+// before, so that what a client has read has been counted, and struck off again
+// when the client has gone.
+func (s *Server) deliver(c *client, w *rawWriter, p *parcel) bool {
+	s.count(p, 1)
+	if s.send(c, w, p.bytes) {
+		return true
 	}
+	s.count(p, -1)
+	return false
+}
+
+func (s *Server) count(p *parcel, sign int64) {
+	for _, d := range p.deeds {
+		d.fault.done.Add(sign * d.count)
+	}
+	s.deliveries.Add(uint64(sign * int64(p.copies)))
 }
 
 // sendFaulty is the stage of copies. The lock of the members' room is held.
-func (s *Server) sendFaulty(members []*client, w *rawWriter, f frame) (receivers, copies int) {
+func (s *Server) sendFaulty(members []*client, w *rawWriter, f frame) (receivers int) {
 	var p parcel
 	for _, c := range members {
 		if c.over() {
@@ -65,21 +78,17 @@ func (s *Server) sendFaulty(members []*client, w *rawWriter, f frame) (receivers
 		if release {
 			p.append(c.faults.held)
 			p.add(c.faults.heldBy, 1)
-		}
-		if !s.send(c, w, p.bytes) {
-			continue
-		}
-		if release {
 			s.inject.forget(c)
 		}
-		p.sent()
+		if !s.deliver(c, w, &p) {
+			continue
+		}
 		s.awaitTaken(c)
 		receivers++
-		copies += p.copies
 		c.faults.copies += p.copies
 		s.nearFate(c, w)
 	}
-	return receivers, copies
+	return receivers
 }
 
 // awaitTaken waits until all that c was sent has been taken, if a fault wants that.
@@ -154,7 +163,7 @@ func (in *injector) spoil(c *client, f frame, p *parcel) (release bool) {
 	return release
 }
 
-// forget lets go of the copy held back, if there is one: it was sent or never
+// forget lets go of the copy held back, if there is one: it is sent now or never
 // will be. The room's lock is held.
 func (in *injector) forget(c *client) {
 	if c.faults.held != nil {
@@ -196,14 +205,15 @@ func (s *Server) nearFate(c *client, w *rawWriter) {
 	}
 }
 
-// cut closes the client behind last without an end of the body, and counts it
-// unless the client has left at this moment.
+// cut closes the client behind last without an end of the body, and counts it,
+// before the client can see it, unless that has left at this moment.
 func (s *Server) cut(c *client, w *rawWriter, last []byte, why *activeFault) {
 	if h, ok := c.conn.(*http2Stream); ok {
 		h.cut.Store(true)
 	}
-	if s.end(c, w, last, time.Time{}) {
-		why.done.Add(1)
+	why.done.Add(1)
+	if !s.end(c, w, last, time.Time{}) {
+		why.done.Add(-1)
 	}
 }
 
@@ -248,9 +258,6 @@ func (s *Server) endHeld(c *client, w *rawWriter) {
 		return
 	}
 	p := c.faults.held
-	if s.send(c, w, p.bytes) {
-		p.sent()
-		s.deliveries.Add(uint64(p.copies))
-	}
 	s.inject.forget(c)
+	s.deliver(c, w, p)
 }

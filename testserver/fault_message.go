@@ -115,9 +115,8 @@ func (in *injector) delayed(r *room, f frame) bool {
 	return true
 }
 
-// misroute is the last stage of a message; it returns the number of extra copies.
-func (s *Server) misroute(from *room, w *rawWriter, f frame) int {
-	copies := 0
+// misroute is the last stage of a message.
+func (s *Server) misroute(from *room, w *rawWriter, f frame) {
 	for i := range s.inject.faults {
 		a := &s.inject.faults[i]
 		if a.Kind != FaultMisroute || !a.due(from.name) {
@@ -129,13 +128,14 @@ func (s *Server) misroute(from *room, w *rawWriter, f frame) int {
 		}
 		to.mu.Lock()
 		stray := slices.IndexFunc(to.members, func(c *client) bool { return !c.stalled() })
-		if stray >= 0 && s.send(to.members[stray], w, to.members[stray].payload(f)) {
-			a.done.Add(1)
-			copies++
+		if stray >= 0 {
+			var p parcel
+			p.fill(to.members[stray].payload(f))
+			p.add(a, 1)
+			s.deliver(to.members[stray], w, &p)
 		}
 		to.mu.Unlock()
 	}
-	return copies
 }
 
 // roomAfter finds the room with members whose name follows, cyclically; nil
@@ -211,10 +211,9 @@ func (s *Server) runDelays(ctx context.Context) {
 		if ok {
 			s.inject.ice.enter()
 			m.room.mu.Lock()
-			_, copies := s.sendFaulty(m.members, w, m.frame)
+			s.sendFaulty(m.members, w, m.frame)
 			m.room.delayed--
 			m.room.mu.Unlock()
-			s.deliveries.Add(uint64(copies))
 			s.inject.ice.leave()
 			continue
 		}

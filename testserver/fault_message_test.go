@@ -123,6 +123,54 @@ func TestFaultDelayIsSummed(t *testing.T) {
 	}
 }
 
+// TestReadIsCounted: who has read a copy, or the end of a stream, finds all counted
+// that was done to it. The delay line sends after the sender has its answer.
+func TestReadIsCounted(t *testing.T) {
+	const n = 100
+	s := start(t, Config{Faults: wrongs(t, "delay=100us", "comments=2", "duplicate,room=a", "misroute,room=a", "close,after=1,room=c", "reorder,every=2,room=d")})
+	a, b := subscribe(t, s.URL(), "room=a"), subscribe(t, s.URL(), "room=b")
+	p := newPoster(t, s.URL())
+	counted := func(deliveries uint64, want ...int64) {
+		t.Helper()
+		st, err := s.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, w := range want {
+			if got := st.Injected[i]; got.Injected != w {
+				t.Fatalf("%v: %d, want %d", got.Fault, got.Injected, w)
+			}
+		}
+		if st.Deliveries != deliveries {
+			t.Fatalf("%d deliveries, want %d", st.Deliveries, deliveries)
+		}
+	}
+	for i := range int64(n) {
+		p.post("a", "1")
+		b.want("1")
+		a.want("1", "1")
+		counted(uint64(3*i+3), i+1, 2*i+2, i+1, i+1)
+	}
+	for i := range int64(n) {
+		c := subscribe(t, s.URL(), "room=c")
+		p.post("c", "1")
+		c.want("1")
+		c.wantEnd(false)
+		counted(uint64(3*n+i+1), n+i+1, 2*n+2*i+2, n, n, i+1)
+		p.until("it has left", func(st Stats) bool { return st.Clients == 2 })
+	}
+	d := subscribe(t, s.URL(), "room=d")
+	for i := range int64(n) {
+		p.post("d", "odd")
+		p.post("d", "held")
+		d.want("odd")
+		if i > 0 {
+			d.want("held") // since the round before
+		}
+		counted(uint64(4*n+2*i+1), 2*n+2*i+2, 4*n+4*i+2, n, n, n, i)
+	}
+}
+
 func TestFaultFreeze(t *testing.T) {
 	const wait = 60 * time.Millisecond
 	s := start(t, Config{Faults: []Fault{{Kind: FaultFreeze, Every: 3, Delay: wait}}})

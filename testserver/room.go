@@ -195,29 +195,39 @@ func (s *Server) apply(name, typ string, body []byte, id uint64) receipt {
 	if s.cfg.Replay > 0 {
 		r.backlog.add(id, f.event, s.cfg.Replay)
 	}
-	receivers, copies := 0, 0
+	receivers := 0
 	switch {
 	case s.inject == nil:
-		for _, c := range r.members {
-			if s.send(c, w, c.payload(f)) {
-				receivers++
-			}
-		}
-		copies = receivers
+		receivers = s.sendAll(r.members, w, f)
 	case s.inject.delayed(r, f):
 		receivers = len(r.members)
 	default:
-		receivers, copies = s.sendFaulty(r.members, w, f)
+		receivers = s.sendFaulty(r.members, w, f)
 	}
 	r.mu.Unlock()
 	if s.inject != nil {
-		copies += s.misroute(r, w, f)
+		s.misroute(r, w, f)
 	}
 
-	s.deliveries.Add(uint64(copies))
 	s.writers.Put(w)
 	s.putBuffer(box)
 	return receipt{receivers: receivers, id: id}
+}
+
+// sendAll sends a message to all members. Its copies are counted before, so that
+// what a client has read has been counted, and those that nobody took struck off
+// again. The lock of the members' room is held.
+func (s *Server) sendAll(members []*client, w *rawWriter, f frame) (receivers int) {
+	s.deliveries.Add(uint64(len(members)))
+	for _, c := range members {
+		if s.send(c, w, c.payload(f)) {
+			receivers++
+		}
+	}
+	if gone := len(members) - receivers; gone > 0 {
+		s.deliveries.Add(-uint64(gone))
+	}
+	return receivers
 }
 
 // maxPooled keeps a few huge messages from staying in memory.

@@ -21,7 +21,7 @@ type Stats struct {
 	Clients     int    `json:"clients"`
 	Rooms       int    `json:"rooms"`        // rooms with members
 	Messages    uint64 `json:"messages"`     // accepted, with receivers or without
-	Deliveries  uint64 `json:"deliveries"`   // copies handed to the kernel or to a client's buffer
+	Deliveries  uint64 `json:"deliveries"`   // copies handed to the kernel or to a client's buffer; counted as that begins
 	DroppedSlow uint64 `json:"dropped_slow"` // clients dropped because they did not read
 	Refused     uint64 `json:"refused"`      // subscriptions answered with 503
 	Workers     int    `json:"workers"`      // processes that serve clients
