@@ -12,63 +12,119 @@ import (
 // What marks a run as overloaded: the generator's own part in the times is too
 // large to be overlooked. docs/measurement.md states these rules for users.
 const (
-	lagLimit = time.Millisecond // at the 99th percentile
-	cpuLimit = 90.0             // percent of the cores the generator may use
+	// lagLimit holds at the 99th percentile, or at the median of fewer than lagCount
+	// values, of which one is no hundredth.
+	lagLimit = time.Millisecond
+	lagCount = 100
+	cpuLimit = 90.0 // percent of the cores the generator may use
+	// stallLimit is the share of the main phase, in percent, that the generator may
+	// stand still.
+	stallLimit = 1.0
 	// starvedLimit is the share of the main phase, in percent of one core, beyond
-	// which a wait for cores that is longer than the use of them counts, if the
-	// phase took starvedPhase at least: in a shorter one it is chance.
+	// which a wait for cores that is longer than the use of them counts, if it is
+	// starvedWait at least: a shorter one is chance. Threads also wait for each other
+	// where cores are to be had, so that the machine must have been busy, or, in a
+	// phase too short to tell, the wait starvedTimes as long as the use.
 	starvedLimit = 10.0
-	starvedPhase = time.Second
+	starvedWait  = 50 * time.Millisecond
+	starvedTimes = 2
 )
 
-// judge tells whether the generator of a run whose main phase took elapsed was
-// overloaded, and why. known is false when nothing that would say so is known.
-func judge(g *result.Generator, m *result.Machine, elapsed time.Duration) (over bool, reason string, known bool) {
+// evidence is what speaks of how the generator fared.
+type evidence struct {
+	*result.Generator
+	machine *float64      // CPU of the machine, in percent of one core
+	elapsed time.Duration // of the main phase
+}
+
+// judge tells whether the generator was overloaded, and why. known is false when
+// nothing that would say so is known.
+func (e evidence) judge() (over bool, reason string, known bool) {
 	cores := runtime.GOMAXPROCS(0)
-	waited := runQueuePercent(g, elapsed)
-	known = g.ReadLag != nil || g.DispatchLag != nil || g.CPUPercent != nil
+	known = e.ReadLag != nil || e.DispatchLag != nil || e.CPUPercent != nil || e.Stalls != nil
+	queued := ""
+	if e.RunQueueNS != nil && e.share(*e.RunQueueNS) > starvedLimit {
+		queued = fmt.Sprintf("its threads waited for a core for %s in all", words(*e.RunQueueNS))
+	}
 	switch {
-	case late(g.ReadLag):
-		reason = fmt.Sprintf("the generator read 1 %% of the data more than %s after it had arrived (p99 %s)", lagLimit, p99(g.ReadLag))
-	case late(g.DispatchLag):
-		reason = fmt.Sprintf("the generator came to 1 %% of the sends more than %s after they were due (p99 %s)", lagLimit, p99(g.DispatchLag))
-	case g.CPUPercent != nil && *g.CPUPercent > cpuLimit*float64(cores):
-		reason = fmt.Sprintf("the generator used %.0f %% of a core, of %d cores in all", *g.CPUPercent, cores)
-	case elapsed >= starvedPhase && g.CPUPercent != nil && waited != nil && *waited > max(starvedLimit, *g.CPUPercent):
-		reason = fmt.Sprintf("the generator waited for a core longer than it had one (%.0f %% to %.0f %% of the time)", *waited, *g.CPUPercent)
+	case late(e.ReadLag):
+		reason = lateness(e.ReadLag, "read", "the reads", "the data had arrived")
+	case late(e.DispatchLag):
+		reason = lateness(e.DispatchLag, "came to", "the sends", "they were due")
+	case e.Stalls != nil && e.share(e.Stalls.TotalNS) > stallLimit:
+		reason = fmt.Sprintf("the generator stood still for %s of %s, for up to %s at a time",
+			words(e.Stalls.TotalNS), words(int64(e.elapsed)), words(e.Stalls.MaxNS))
+	case e.CPUPercent != nil && *e.CPUPercent > cpuLimit*float64(cores):
+		reason = fmt.Sprintf("the generator used %.0f %% of a core, of %d cores in all", *e.CPUPercent, cores)
+	case e.starved():
+		reason = fmt.Sprintf("the generator's threads waited for a core longer than they had one, %s in all", words(*e.RunQueueNS))
+		queued = ""
 	default:
 		return false, "", known
 	}
-	return true, strings.Join(append([]string{reason}, causes(g, m, waited)...), "; "), known
+	reasons := []string{reason}
+	if queued != "" {
+		reasons = append(reasons, queued)
+	}
+	if e.GC != nil && time.Duration(e.GC.PauseMaxNS) > lagLimit {
+		reasons = append(reasons, fmt.Sprintf("its garbage collector paused it for up to %s", words(e.GC.PauseMaxNS)))
+	}
+	if e.busy() {
+		reasons = append(reasons, "all cores of the machine were busy")
+	}
+	return true, strings.Join(reasons, "; "), known
 }
 
-// causes are what else speaks of a generator that was held up.
-func causes(g *result.Generator, m *result.Machine, waited *float64) []string {
-	var out []string
-	if waited != nil && *waited > starvedLimit {
-		out = append(out, fmt.Sprintf("its threads waited for a core for %s in all", time.Duration(*g.RunQueueNS).Round(time.Millisecond)))
+// share is ns in percent of the main phase.
+func (e evidence) share(ns int64) float64 {
+	if e.elapsed <= 0 {
+		return 0
 	}
-	if g.GC != nil && time.Duration(g.GC.PauseMaxNS) > lagLimit {
-		out = append(out, fmt.Sprintf("its garbage collector paused it for up to %s", time.Duration(g.GC.PauseMaxNS).Round(10*time.Microsecond)))
-	}
-	if m.CPUPercent != nil && *m.CPUPercent > cpuLimit*float64(runtime.NumCPU()) {
-		out = append(out, "all cores of the machine were busy")
-	}
-	return out
+	return 100 * float64(ns) / float64(e.elapsed)
 }
 
-// runQueuePercent is for how long the generator's threads waited for a core, in
-// percent of elapsed.
-func runQueuePercent(g *result.Generator, elapsed time.Duration) *float64 {
-	if g.RunQueueNS == nil || elapsed <= 0 {
-		return nil
-	}
-	share := 100 * float64(*g.RunQueueNS) / float64(elapsed)
-	return &share
+func (e evidence) busy() bool {
+	return e.machine != nil && *e.machine > cpuLimit*float64(runtime.NumCPU())
 }
 
-func late(l *result.Latency) bool { return l != nil && time.Duration(*l.P99NS) > lagLimit }
+func (e evidence) starved() bool {
+	if e.CPUPercent == nil || e.RunQueueNS == nil || time.Duration(*e.RunQueueNS) < starvedWait {
+		return false
+	}
+	waited, used := e.share(*e.RunQueueNS), *e.CPUPercent
+	if e.machine == nil {
+		used *= starvedTimes
+	}
+	return waited > max(starvedLimit, used) && (e.machine == nil || e.busy())
+}
 
-func p99(l *result.Latency) time.Duration {
-	return time.Duration(*l.P99NS).Round(10 * time.Microsecond)
+func late(l *result.Latency) bool { return l != nil && time.Duration(worst(l)) > lagLimit }
+
+// worst is the figure of a lag that counts.
+func worst(l *result.Latency) int64 {
+	if l.Count < lagCount {
+		return *l.P50NS
+	}
+	return *l.P99NS
+}
+
+func lateness(l *result.Latency, did, what, after string) string {
+	share, quantile := "1 %", "p99"
+	if l.Count < lagCount {
+		share, quantile = "half", "p50"
+	}
+	return fmt.Sprintf("the generator %s %s of %s more than 1 ms after %s (%s %s)", did, share, what, after, quantile, words(worst(l)))
+}
+
+// words writes a duration to three digits.
+func words(ns int64) string {
+	for _, u := range []struct {
+		size int64
+		name string
+	}{{1e9, "s"}, {1e6, "ms"}, {1e3, "µs"}} {
+		if ns >= u.size {
+			return fmt.Sprintf("%.3g %s", float64(ns)/float64(u.size), u.name)
+		}
+	}
+	return fmt.Sprintf("%d ns", ns)
 }

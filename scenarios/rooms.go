@@ -60,7 +60,8 @@ func (r Rooms) Run(ctx context.Context, env *Env) (*result.Run, error) {
 // sending is what is known of the sending phase itself.
 type sending struct {
 	elapsed           time.Duration
-	begun, incomplete int // iterations
+	live              load.Live // where the run stood at its end
+	begun, incomplete int       // iterations
 	times             metric.Histogram
 }
 
@@ -70,11 +71,12 @@ func (r Rooms) send(ctx context.Context, s *session, sent *sending) error {
 	began := s.people.Clock().Now()
 	var err error
 	if r.Arrivals != nil {
-		err = r.offer(ctx, s)
+		began, err = s.people.Offer(ctx, *r.Arrivals, r.Duration)
 	} else {
 		err = r.iterate(ctx, s, sent)
 	}
 	sent.elapsed = time.Duration(s.people.Clock().Now() - began)
+	sent.live = s.people.Live()
 	if r.Arrivals == nil && r.Slow.Count == 0 {
 		return err // the iterations have waited for all
 	}
@@ -84,14 +86,8 @@ func (r Rooms) send(ctx context.Context, s *session, sent *sending) error {
 		most = min(most, drainAfterInterrupt)
 	}
 	s.people.Drain(context.WithoutCancel(ctx), most)
-	return err
-}
-
-// offer is the sending phase of the open model.
-func (r Rooms) offer(ctx context.Context, s *session) error {
-	offered, err := s.people.Offer(ctx, *r.Arrivals, r.Duration)
-	if err == nil && offered.Silent {
-		return fmt.Errorf("%w: not one send succeeded: %w", ErrNotSent, offered.Failure)
+	if silent, f := s.people.Silent(); err == nil && silent {
+		return silence("", f)
 	}
 	return err
 }
@@ -154,25 +150,26 @@ func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
 			if err := s.people.Hold(ctx, settleQuiet); err != nil {
 				return err
 			}
-			return silence(sent.begun, it.Failure)
+			return silence(fmt.Sprintf(" of iteration %d", sent.begun), it.Failure)
 		}
 	}
 	return nil
 }
 
-// silence is the error of an iteration that came to nothing.
-func silence(iteration int, f *stream.Failure) error {
+// silence is the error of sends, of an iteration or of the run, that came to
+// nothing.
+func silence(of string, f *stream.Failure) error {
 	if f == nil {
-		return fmt.Errorf("%w: no send of iteration %d was answered", ErrNotSent, iteration)
+		return fmt.Errorf("%w: no send%s was answered", ErrNotSent, of)
 	}
-	return fmt.Errorf("%w: not one send of iteration %d succeeded: %w", ErrNotSent, iteration, f)
+	return fmt.Errorf("%w: not one send%s succeeded: %w", ErrNotSent, of, f)
 }
 
 // record completes the run's record with what is known once all is over.
 func (r Rooms) record(s *session, sent *sending) error {
 	t, d := &s.totals.Sends, &s.totals.Delivery
 	out := &result.Delivery{
-		Sends:    result.Sends{Attempted: t.Attempted, CalledOff: t.CalledOff, Failed: t.Failed(), Failures: t.Failures, Examples: examples(t.Texts)},
+		Sends:    result.Sends{Attempted: t.Attempted, CalledOff: t.CalledOff, Unanswered: &t.Unanswered, Failed: t.Failed(), Failures: t.Failures, Examples: examples(t.Texts)},
 		Expected: d.Expected, Received: d.Received, OtherEvents: d.Other,
 		ElapsedNS: int64(sent.elapsed),
 		Clients:   []result.ClientDetail{},
@@ -187,10 +184,21 @@ func (r Rooms) record(s *session, sent *sending) error {
 		out.Clients = append(out.Clients, result.ClientDetail(c))
 	}
 	if seconds := sent.elapsed.Seconds(); seconds > 0 {
-		rate := float64(d.Received) / seconds
-		out.RatePerSecond = &rate
+		copies, sends := float64(sent.live.Received)/seconds, float64(sent.live.Begun)/seconds
+		out.RatePerSecond, out.Sends.RatePerSecond = &copies, &sends
 	}
 	s.run.Params.PayloadBytes = &t.PayloadBytes
+	if n := d.Latency.Count(); n > 0 {
+		receipt := "mixed"
+		switch d.Stamped {
+		case n:
+			receipt = "kernel"
+		case 0:
+			receipt = "read"
+			s.run.Notes = append(s.run.Notes, "times of receipt are those of the reads, as the kernel's are not to be had with this engine, TLS or system: the generator's own delay is in every latency")
+		}
+		s.run.Clock.Receipt = &receipt
+	}
 	s.run.Delivery = out
 
 	var errs [3]error
@@ -202,7 +210,7 @@ func (r Rooms) record(s *session, sent *sending) error {
 		errs[2] = err
 		s.run.IterationTime = &times
 	} else {
-		out.Sends.Behind = &t.Behind
+		out.Sends.Behind, out.Sends.Crowded = &t.Behind, &t.Crowded
 	}
 	return errors.Join(append(errs[:], r.recordSlow(s, out))...)
 }
@@ -215,9 +223,10 @@ func (r Rooms) recordSlow(s *session, out *result.Delivery) error {
 	t := &s.totals.Slow
 	slow := &result.Slow{
 		Clients: t.Clients, Dropped: t.Dropped, Expected: t.Expected, Received: t.Received, Drained: t.Drained,
+		NeighboursExpected: t.NeighboursExpected,
 	}
 	if r.Payload == load.Marker {
-		slow.Lost = &t.Lost
+		slow.Lost, slow.NeighboursLost = &t.Lost, &t.NeighboursLost
 	}
 	out.Slow = slow
 	var errs [2]error

@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"github.com/sseload/sseload/pkg/load"
 	"github.com/sseload/sseload/pkg/result"
+	"github.com/sseload/sseload/pkg/result/resulttest"
 	"github.com/sseload/sseload/pkg/stream"
 	"github.com/sseload/sseload/testserver"
 )
@@ -174,7 +173,7 @@ func TestDelayShowsInLatency(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, run)
-	late := above(t, run.Delivery.Latency, delay)
+	late := resulttest.Above(t, run.Delivery.Latency, delay)
 	injected := server.Injected()[testserver.FaultDelay]
 	if injected == 0 || late < injected {
 		t.Errorf("%d copies took %s or longer, but %d were delayed by that", late, delay, injected)
@@ -182,22 +181,6 @@ func TestDelayShowsInLatency(t *testing.T) {
 	if *run.Delivery.Lost != 0 || *run.Delivery.Late != 0 {
 		t.Errorf("account %+v", accountOf(run.Delivery))
 	}
-}
-
-// above is how many durations of l are d or longer, to the histogram's resolution.
-func above(t *testing.T, l result.Latency, d time.Duration) int64 {
-	t.Helper()
-	h, err := hdrhistogram.Decode([]byte(l.HDR))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var n int64
-	for _, bar := range h.Distribution() {
-		if bar.To >= int64(d) {
-			n += bar.Count
-		}
-	}
-	return n
 }
 
 // TestDroppedClientsAreOwedTheirCopies: a client that the server cuts off is lost

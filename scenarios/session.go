@@ -98,7 +98,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 			Clients: s.ask.Clients, TimeoutNS: int64(s.ask.Timeout),
 			ConnectRate: s.ask.Ramp.Rate, ConnectConcurrency: s.ask.Ramp.Concurrency,
 		},
-		Clock:   result.Clock{Kind: "monotonic"},
+		Clock:   &result.Clock{Kind: "monotonic"},
 		Target:  result.Target{URL: target.Redacted(s.site.Target.Subscribe.String()), Kind: s.site.Kind},
 		Phases:  []result.Phase{},
 		Samples: []result.Sample{},
@@ -179,13 +179,14 @@ func (s *session) close(ctx context.Context, why error, mainPhase string) (*resu
 		run.Aborted = &text
 	}
 	run.TotalNS = int64(total)
-	run.Traffic = result.Traffic(totals.Traffic)
+	traffic := result.Traffic(totals.Traffic)
+	run.Traffic = &traffic
 	err := s.recordConnect(totals)
 	s.recordCost(seen, mainPhase, totals)
 	s.perClient(totals.Connect.Opened, crest)
 	lerr := s.recordLags(totals)
 	g := &run.Generator
-	over, reason, known := judge(g, &run.Machine, s.mainElapsed)
+	over, reason, known := evidence{g, run.Machine.CPUPercent, s.mainElapsed}.judge()
 	if known {
 		g.Overloaded = &over
 	}
@@ -250,11 +251,14 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, totals *load
 	if gc, ok := seen.GC(mainPhase); ok {
 		run.Generator.GC = (*result.GC)(&gc)
 	}
+	if stalls, ok := seen.Stalls(mainPhase); ok {
+		run.Generator.Stalls = (*result.Stalls)(&stalls)
+	}
 	if !run.TargetProcess.Observed {
 		run.Notes = append(run.Notes, "the target's process could not be observed (name it with --target-pid): CPU Avg is the generator's")
 	}
 	if n := run.Machine.ListenOverflows; n != nil && *n > 0 {
-		run.Notes = append(run.Notes, fmt.Sprintf("%d connection requests found a full listen queue and were sent again: see sseload doctor", *n))
+		run.Notes = append(run.Notes, fmt.Sprintf("%d connection requests on this machine, of whatever program, found a full listen queue and were sent again: see sseload doctor", *n))
 	}
 	if totals.Connect.Attempted < s.ask.Clients && !run.Interrupted {
 		run.Notes = append(run.Notes, fmt.Sprintf("%d of %d clients were not tried any more", s.ask.Clients-totals.Connect.Attempted, s.ask.Clients))

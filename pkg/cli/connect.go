@@ -42,7 +42,7 @@ text/event-stream. Without a URL the bundled server is started for each run.`,
 		},
 	}
 	flags := cmd.Flags()
-	o.load.add(flags)
+	o.load.add(flags, "for a client to open")
 	flags.DurationVar(&o.hold, "hold", 0, "keep the clients this long and count those that are dropped")
 	return cmd
 }

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/pkg/result/resulttest"
 )
@@ -49,22 +47,6 @@ func readRun(t *testing.T, path string) *result.Run {
 		t.Fatalf("%d runs", len(file.Runs))
 	}
 	return &file.Runs[0]
-}
-
-// copiesAbove is how many latencies of l are d or longer, to three digits.
-func copiesAbove(t *testing.T, l result.Latency, d time.Duration) int64 {
-	t.Helper()
-	h, err := hdrhistogram.Decode([]byte(l.HDR))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var n int64
-	for _, bar := range h.Distribution() {
-		if bar.To >= int64(d) {
-			n += bar.Count
-		}
-	}
-	return n
 }
 
 // TestFaultMatrix has the bundled server do each thing wrong that it can. What it
@@ -117,7 +99,7 @@ func TestFaultMatrix(t *testing.T) {
 			exact(r, t, "misrouted", *r.Delivery.Misrouted, n)
 		}},
 		{"delay", "delay=1s,every=15", closed, func(t *testing.T, r *result.Run, n int64) {
-			exact(r, t, "copies of a second or longer", copiesAbove(t, r.Delivery.Latency, time.Second), n)
+			exact(r, t, "copies of a second or longer", resulttest.Above(t, r.Delivery.Latency, time.Second), n)
 		}},
 		{"delay by distribution", "delay=uniform:100ms-200ms", closed, func(t *testing.T, r *result.Run, n int64) {
 			exact(r, t, "copies", r.Delivery.Latency.Count, n)
@@ -160,14 +142,14 @@ func TestFaultMatrix(t *testing.T) {
 			}
 		}},
 		{"held headers", "headers=1s,every=20", closed, func(t *testing.T, r *result.Run, n int64) {
-			exact(r, t, "heads of a second or longer", copiesAbove(t, r.Connect.HeaderLatency, time.Second), n)
+			exact(r, t, "heads of a second or longer", resulttest.Above(t, r.Connect.HeaderLatency, time.Second), n)
 		}},
 		{"headers held too long", "headers=30s,every=20", append([]string{"--timeout", "1s"}, closed...), func(t *testing.T, r *result.Run, n int64) {
 			exact(r, t, "timed out", int64(r.Connect.Failures["timed out"]), n)
 		}},
 		{"freeze", "freeze=1s,every=60", open, func(t *testing.T, r *result.Run, n int64) {
 			exact(r, t, "freezes", 1, n)
-			if above := copiesAbove(t, r.Delivery.Latency, 500*time.Millisecond); above < 40*6 || *r.Delivery.Lost != 0 {
+			if above := resulttest.Above(t, r.Delivery.Latency, 500*time.Millisecond); above < 40*6 || *r.Delivery.Lost != 0 {
 				t.Errorf("%d copies took half a second or longer, want those of the 40 messages due meanwhile; %d lost", above, *r.Delivery.Lost)
 			}
 		}},

@@ -105,13 +105,13 @@ type loadFlags struct {
 	strict    bool
 }
 
-func (f *loadFlags) add(flags *pflag.FlagSet) {
+func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
 	*f = loadFlags{clients: counts{1000}, roomSize: 6, connectConcurrency: 256, workers: 1, labels: labels{}}
 	flags.VarP(&f.clients, "clients", "c", "number of EventSource clients; a list makes a series of runs")
 	flags.Var(&f.roomSize, "room-size", "clients a room; client i is in room i / N")
 	flags.Var(&f.connectRate, "connect-rate", "clients to connect per second; 0: as fast as the concurrency allows")
 	flags.Var(&f.connectConcurrency, "connect-concurrency", "clients that may be connecting at once")
-	f.streamFlags.add(flags, sse.DefaultLimit, "for a client to open, for a send, and for an iteration")
+	f.streamFlags.add(flags, sse.DefaultLimit, timeoutFor)
 	flags.Var(&f.sources, "source", "local addresses to spread connections over")
 	flags.StringVar(&f.event, "event", "", "only events of this `TYPE` carry messages")
 	flags.IntVar(&f.targetPID, "target-pid", 0, "`PID` of the server to observe, with its children; found by itself for a local target")

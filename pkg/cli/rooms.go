@@ -43,7 +43,7 @@ due. Without a URL the bundled server is started for each run.`,
 		Example: `  sseload rooms --clients 4000 --iterations 100
   sseload rooms -c 1000,2000,3000 -n 1,10,100 --interval 1s -o markdown=rooms.md -o csv=rooms.csv
   sseload rooms -c 600 --rate 500/s --duration 5s
-  sseload rooms -c 600 --rate 500/s --arrivals poisson --duration 5s --slow-clients 5% --slow-rate 1KiB/s
+  sseload rooms -c 600 --rate 500/s --arrivals poisson --duration 5s --payload-size 4KiB --slow-clients 5% --slow-rate 1KiB/s
   sseload rooms http://127.0.0.1:8123 -c 600 -n 10
   sseload rooms 'http://127.0.0.1:3000/events/{room}' --send-url 'http://127.0.0.1:3000/publish/{room}' \
       --send-body '{"text":"{payload}"}'`,
@@ -64,7 +64,7 @@ due. Without a URL the bundled server is started for each run.`,
 	}
 	o = roomsOptions{iterations: counts{1}, slowRate: 1 << 10}
 	flags := cmd.Flags()
-	o.load.add(flags)
+	o.load.add(flags, "for a client to open, for a send, and for the copies that an iteration, or the end of the sending, waits for")
 	o.send.add(flags)
 	flags.VarP(&o.iterations, "iterations", "n", "messages that each sender sends; a list makes a series of runs")
 	flags.Var(&o.rates, "rate", "open model: messages per second over all senders, for --duration; a list makes a series of runs")

@@ -251,10 +251,13 @@ func explain(err error) error {
 	if errors.Is(err, load.ErrGone) {
 		return &hinted{err, "the server ended, or cut every client off: its log will say why"}
 	}
+	var f *stream.Failure
 	if errors.Is(err, scenarios.ErrNotSent) {
+		if !errors.As(err, &f) || f.Class == stream.TimedOut {
+			return &hinted{err, "does the server hang? --timeout waits longer; else check --send-url"}
+		}
 		return &hinted{err, "check --send-url, --send-method, --send-header and --send-body"}
 	}
-	var f *stream.Failure
 	if err == nil || !errors.As(err, &f) {
 		return err
 	}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -76,10 +77,10 @@ func (s *schedule) next() arrival {
 	return arrival{after: seconds(float64(k) / s.Rate), sender: sender}
 }
 
-// seconds is s seconds; what no Duration can hold is the longest one.
+// seconds is s seconds, rounded to nanoseconds; what no Duration can hold is the longest one.
 func seconds(s float64) time.Duration {
 	const most = 1<<63 - 1
-	if ns := s * float64(time.Second); ns < most {
+	if ns := math.Round(s * float64(time.Second)); ns < most {
 		return time.Duration(ns)
 	}
 	return most

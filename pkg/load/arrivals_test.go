@@ -42,6 +42,7 @@ func TestConstantArrivals(t *testing.T) {
 		{"unequal shards", 1000, []int{1, 7, 3}, 2 * time.Second, 2000},
 		{"fewer messages than senders", 3, []int{5, 5}, time.Second, 3},
 		{"a part of a second", 7, []int{2}, 500 * time.Millisecond, 4}, // 0, 1/7, 2/7, 3/7
+		{"the last one would be due at the end", 1.1, []int{2}, 30 * time.Second, 33},
 		{"less than one a second", 0.5, []int{1, 1}, 10 * time.Second, 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -54,7 +55,7 @@ func TestConstantArrivals(t *testing.T) {
 				senders += n
 			}
 			for k, a := range got {
-				if want := time.Duration(float64(k) / c.rate * float64(time.Second)); a.after != want {
+				if want := time.Duration(math.Round(float64(k) / c.rate * float64(time.Second))); a.after != want {
 					t.Fatalf("arrival %d after %s, want %s", k, a.after, want)
 				}
 				if a.sender != k%senders {
@@ -129,5 +130,24 @@ func TestSlowReadersAreSpread(t *testing.T) {
 		if c.slow > 0 && widest > (c.clients+c.slow-1)/c.slow {
 			t.Errorf("%d of %d clients: %d apart", c.slow, c.clients, widest)
 		}
+	}
+}
+
+// TestTurns: messages that follow each other go to different rooms, and only open
+// clients take turns.
+func TestTurns(t *testing.T) {
+	p := &Population{cfg: Config{Clients: 8, RoomSize: 3, Senders: AllInRoom}}
+	s := &shard{p: p, clients: make([]client, 8), rooms: make([]room, 3)}
+	for id := range s.clients {
+		s.clients[id].state = isOpen
+	}
+	s.clients[4].state = failed
+	if got, want := s.turns(), []int32{0, 3, 6, 1, 7, 2, 5}; !slices.Equal(got, want) {
+		t.Errorf("all send: turns of %v, want %v", got, want)
+	}
+	p.cfg.Senders = OnePerRoom
+	s.clients[0].state = dropped
+	if got, want := s.turns(), []int32{3, 6, 1}; !slices.Equal(got, want) {
+		t.Errorf("one a room: turns of %v, want %v", got, want)
 	}
 }

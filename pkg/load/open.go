@@ -22,6 +22,12 @@ const (
 	// pollEvery is how often it is looked whether sends have any success, and
 	// whether all has arrived, which takes time where deliveries are recorded.
 	pollEvery = 50 * time.Millisecond
+	// drainIdle is after what silence nothing more is to be expected for readers who
+	// read freely.
+	drainIdle = time.Second
+	// mostPending bounds how many sends of a shard wait for a connection: what comes
+	// due beyond that is called off, so that no server can fill the memory.
+	mostPending = 1 << 20
 )
 
 // offering is the open model in one shard.
@@ -45,47 +51,54 @@ func (o *offering) due() int64 {
 
 // Offer has messages sent as they are due by a, for d, whatever becomes of those
 // before: the open model. It returns when the last one was due, when ctx is done
-// (with its error), or when there is nobody left (with [ErrGone]). What is under
-// way then goes on: see Drain. The error of sends that all fail is the caller's to
-// find, see [Offered].
-func (p *Population) Offer(ctx context.Context, a Arrivals, d time.Duration) (Offered, error) {
-	p.offerShards(a, d)
+// (with its error), when there is nobody left (with [ErrGone]), or when the first
+// sends have all failed: see Silent. What is under way then goes on: see Drain.
+// began is the schedule's start, on the run's clock.
+func (p *Population) Offer(ctx context.Context, a Arrivals, d time.Duration) (began int64, err error) {
+	began = p.offerShards(a, d)
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-p.arrived:
-			return p.offered(), nil
+			return began, nil
 		case <-p.ended:
-			return p.stopOffering(p.why)
+			return began, p.stopOffering(p.why)
 		case <-ctx.Done():
-			return p.stopOffering(ctx.Err())
+			return began, p.stopOffering(ctx.Err())
 		case <-ticker.C:
 			if live := p.Live(); live.Sent == 0 && live.Unsent >= hopelessAfter && live.Received == 0 {
-				return p.stopOffering(nil)
+				return began, p.stopOffering(nil)
 			}
 		}
 	}
 }
 
 // stopOffering lets no further send begin.
-func (p *Population) stopOffering(why error) (Offered, error) {
+func (p *Population) stopOffering(why error) error {
 	p.each((*shard).stopOffering)
-	return p.offered(), why
+	return why
 }
 
-// Offered is how an offering went.
-type Offered struct {
-	Began int64 // its first arrival, on the run's clock
-	Last  int64 // when the last copy arrived at an ordinary client, or 0
-	// Silent: sends failed, not one succeeded, and not one copy arrived. Failure is
-	// then that of the first send.
-	Silent  bool
-	Failure *stream.Failure
+// Silent reports that sends have begun and that not one has succeeded, nor one
+// copy arrived. f is then the failure of the first send, if it has failed.
+func (p *Population) Silent() (silent bool, f *stream.Failure) {
+	if live := p.Live(); live.Begun == 0 || live.Sent > 0 || live.Received > 0 {
+		return false, nil
+	}
+	var mu sync.Mutex
+	p.each(func(s *shard) {
+		mu.Lock()
+		defer mu.Unlock()
+		if f == nil && s.offering != nil {
+			f = s.offering.failure
+		}
+	})
+	return true, f
 }
 
-// offerShards has every shard begin.
-func (p *Population) offerShards(a Arrivals, d time.Duration) {
+// offerShards has every shard begin, soon, and returns when.
+func (p *Population) offerShards(a Arrivals, d time.Duration) (began int64) {
 	senders := make([]int, len(p.shards))
 	all := 0
 	p.each(func(s *shard) {
@@ -98,7 +111,7 @@ func (p *Population) offerShards(a Arrivals, d time.Duration) {
 		senders[i] = len(s.offering.senders)
 		all += senders[i]
 	}
-	began := p.clock.Now() + int64(headStart)
+	began = p.clock.Now() + int64(headStart)
 	first := map[*shard]int{}
 	before := 0
 	for i, s := range p.shards {
@@ -119,6 +132,7 @@ func (p *Population) offerShards(a Arrivals, d time.Duration) {
 		o.next = o.schedule.next()
 		s.engine.Alarm(o.due(), s.offer)
 	})
+	return began
 }
 
 // turns are the senders in the order in which they take turns: the first of each
@@ -152,10 +166,17 @@ func (s *shard) offer() {
 		if due > now {
 			break
 		}
-		id := int(o.senders[o.next.sender])
-		s.clients[id].sent++
 		s.recorder.Sends.DispatchLag.Record(now - due)
-		s.send(id, due)
+		if s.pending >= s.sendConnections {
+			s.recorder.Sends.Crowded++
+		}
+		if s.pending < mostPending {
+			id := int(o.senders[o.next.sender])
+			s.clients[id].sent++
+			s.send(id, due)
+		} else {
+			s.recorder.Sends.Due++
+		}
 		o.next = o.schedule.next()
 	}
 	s.engine.Alarm(o.due(), s.offer)
@@ -169,9 +190,19 @@ func (s *shard) behind(lag int64) {
 	}
 }
 
+// stopOffering lets no further send begin. What was due by now counts as called
+// off.
 func (s *shard) stopOffering() {
-	if s.offering != nil {
-		s.offering.over = true
+	o := s.offering
+	if o == nil || o.over {
+		return
+	}
+	o.over = true
+	if len(o.senders) == 0 {
+		return
+	}
+	for now := s.p.clock.Now(); o.due() < min(now, o.end); o.next = o.schedule.next() {
+		s.recorder.Sends.Due++
 	}
 }
 
@@ -188,41 +219,36 @@ func (p *Population) each(f func(*shard)) {
 	wg.Wait()
 }
 
-func (p *Population) offered() Offered {
-	live := p.Live()
-	out := Offered{Silent: live.Unsent > 0 && live.Sent == 0 && live.Received == 0}
-	var mu sync.Mutex
-	p.each(func(s *shard) {
-		mu.Lock()
-		defer mu.Unlock()
-		out.Began = s.offering.begun
-		out.Last = max(out.Last, s.iteration.last)
-		if out.Failure == nil {
-			out.Failure = s.offering.failure
+// Drain waits, once the sending is over, until every send has an outcome and every
+// copy that is still to come has arrived, but no longer than most. Then slow readers
+// are let read freely, and it waits for theirs, again no longer than most and only
+// as long as anything comes. It returns early when ctx is done or nobody is left,
+// and lets no further send begin. What has not arrived when it returns is lost,
+// unless it comes before Close.
+func (p *Population) Drain(ctx context.Context, most time.Duration) {
+	p.await(ctx, most, func() bool { return p.owed(false) <= 0 })
+	p.each((*shard).stopOffering)
+	if p.cfg.Slow.Count == 0 {
+		return
+	}
+	p.readFreely()
+	last, idle := p.Live().Activity, time.Now()
+	p.await(ctx, most, func() bool {
+		if now := p.Live().Activity; now != last {
+			last, idle = now, time.Now()
 		}
+		return p.owed(true) <= 0 || time.Since(idle) > drainIdle
 	})
-	return out
 }
 
-// Drain waits, once the sending is over, until every send has an outcome and every
-// copy that is still to come has arrived, but no longer than most. When the
-// ordinary clients have theirs, slow readers are let read freely. It returns early
-// when ctx is done or nobody is left, and lets no further send begin. What has not
-// arrived when it returns is lost, unless it comes before Close.
-func (p *Population) Drain(ctx context.Context, most time.Duration) {
+// await waits until done, but no longer than most, nor when ctx is done or nobody is
+// left.
+func (p *Population) await(ctx context.Context, most time.Duration, done func() bool) {
 	deadline := time.NewTimer(most)
 	defer deadline.Stop()
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
-	defer p.each((*shard).stopOffering)
-	for free := false; ; {
-		if p.owed(free) == 0 {
-			if free || p.cfg.Slow.Count == 0 {
-				return
-			}
-			p.readFreely()
-			free = true
-		}
+	for !done() {
 		select {
 		case <-ticker.C:
 		case <-deadline.C:
@@ -259,19 +285,59 @@ func (p *Population) owed(slow bool) int {
 
 func (s *shard) owed(slow bool) int {
 	if s.p.cfg.Payload == Timestamp {
-		return 0 // copies have no names
+		return s.owedInAll(slow)
 	}
+	waits := func(id int) bool { return s.clients[id].state == isOpen && (slow || !s.isSlow(id)) }
 	total := 0
 	for id := range s.clients {
-		if s.clients[id].state != isOpen || !slow && s.isSlow(id) {
+		if !waits(id) {
 			continue
 		}
-		rm := s.roomOf(id)
-		missing := int(rm.sends) - int(rm.failed)
+		total += int(s.roomOf(id).sends)
 		for place := range s.p.sendersPerRoom {
-			missing -= int(s.entry(id, place).count())
+			total -= int(s.entry(id, place).count())
 		}
-		total += max(0, missing)
+	}
+	for _, f := range s.failures { // whose copies nobody waits for
+		from, to := s.members(f.sender)
+		for id := from; id < to; id++ {
+			if waits(id) && !s.entry(id, s.place(f.sender)).has(f.seq) {
+				total--
+			}
+		}
 	}
 	return total
+}
+
+// owedInAll is owed where copies have no names, and the sum of them has to do.
+func (s *shard) owedInAll(slow bool) int {
+	total := -int(s.recorder.Delivery.Received)
+	if !slow {
+		total += int(s.recorder.Slow.Received)
+	}
+	for i := range s.rooms {
+		rm := &s.rooms[i]
+		members := rm.open
+		if !slow {
+			members -= rm.slow
+		}
+		total += int(rm.sends-rm.failed) * int(members)
+	}
+	return max(0, total)
+}
+
+// failure is a send that failed.
+type failure struct {
+	sender int
+	seq    uint32
+}
+
+// mostFailures bounds how many are remembered. The copies of others are waited for.
+const mostFailures = 10_000
+
+func (s *shard) keepFailure(sender int, seq uint32) {
+	s.roomOf(sender).failed++
+	if len(s.failures) < mostFailures {
+		s.failures = append(s.failures, failure{sender, seq})
+	}
 }

@@ -2,60 +2,81 @@ package load
 
 // A sender's messages have an order only where one was answered before the next
 // one began: what is under way at the same time, over different connections, may
-// overtake. busyPeriods remembers when a sender had several under way, so that
-// nobody is accused of having reordered those.
-type busyPeriods struct {
-	spans [32]span // of sequence numbers; the one begun last is at last
-	last  int
-	n     int // how many there are, or were: older ones have been forgotten
+// overtake. A send that failed without an answer may be under way for ever. order
+// remembers when a sender's latest messages were answered, so that nobody is accused
+// of having reordered others. A sender has one from when it first needs it.
+type order struct {
+	since uint32 // the first message that it knows of; each before that was answered before the next began
+	begun uint32 // the message begun last
+	// answered is, for message seq at seq mod its length, the message begun last when
+	// the answer came; 0 while it is under way.
+	answered [64]uint32
 }
 
-// busy notes that the message to was begun while others were under way, of which
-// from was the first since there were none.
-func (b *busyPeriods) busy(from, to uint32) {
-	if b.n > 0 && b.spans[b.last].first == from {
-		b.spans[b.last].last = to
-		return
+// begin notes that message seq begins.
+func (o *order) begin(seq uint32) {
+	o.begun = seq
+	o.answered[seq%uint32(len(o.answered))] = 0
+}
+
+// answer notes that message seq was answered.
+func (o *order) answer(seq uint32) {
+	if o.knows(seq) {
+		o.answered[seq%uint32(len(o.answered))] = o.begun
 	}
-	b.last = b.n % len(b.spans)
-	b.spans[b.last] = span{from, to}
-	b.n++
 }
 
-// unordered reports whether the messages low and high may have been under way at
-// the same time. Of those that it has forgotten it says that they may.
-func (b *busyPeriods) unordered(low, high uint32) bool {
-	if b == nil {
+func (o *order) knows(seq uint32) bool {
+	return seq >= o.since && o.begun-seq < uint32(len(o.answered))
+}
+
+// none reports whether the message low may still have been under way when high
+// began. Of a message that it has forgotten it says that it may.
+func (o *order) none(low, high uint32) bool {
+	switch {
+	case o == nil || low < o.since:
 		return false
+	case !o.knows(low):
+		return true
 	}
-	oldest := uint32(0)
-	for i := range min(b.n, len(b.spans)) {
-		s := b.spans[i]
-		if s.first <= low && high <= s.last {
-			return true
-		}
-		if oldest == 0 || s.first < oldest {
-			oldest = s.first
-		}
-	}
-	return b.n > len(b.spans) && low < oldest
+	when := o.answered[low%uint32(len(o.answered))]
+	return when == 0 || when >= high
 }
 
 // begins notes that sender id begins the message seq.
 func (s *shard) begins(id int, seq uint32) {
 	c := &s.clients[id]
-	if c.underWay == 0 {
-		c.busySince = seq
-	} else {
-		if s.busy == nil {
-			s.busy = map[int]*busyPeriods{}
-		}
-		b := s.busy[id]
-		if b == nil {
-			b = &busyPeriods{}
-			s.busy[id] = b
-		}
-		b.busy(c.busySince, seq)
+	if o := s.orders[id]; o != nil || c.underWay > 0 {
+		s.orderOf(id).begin(seq)
 	}
+	c.begun = seq
 	c.underWay++
+}
+
+// ends notes that the send of message seq by sender id is over, with an answer or
+// without.
+func (s *shard) ends(id int, seq uint32, answered bool) {
+	s.pending--
+	s.clients[id].underWay--
+	switch {
+	case !answered:
+		s.orderOf(id) // in which seq stays without an answer
+	case s.orders[id] != nil:
+		s.orders[id].answer(seq)
+	}
+}
+
+// orderOf is the order of sender id, whose one message under way it knows of when
+// it is new.
+func (s *shard) orderOf(id int) *order {
+	o := s.orders[id]
+	if o == nil {
+		begun := s.clients[id].begun
+		o = &order{since: begun, begun: begun}
+		if s.orders == nil {
+			s.orders = map[int]*order{}
+		}
+		s.orders[id] = o
+	}
+	return o
 }

@@ -2,35 +2,47 @@ package load
 
 import "testing"
 
-func TestBusyPeriods(t *testing.T) {
-	var none *busyPeriods
-	if none.unordered(1, 2) {
-		t.Error("a sender that never had two messages under way has them unordered")
+func TestOrder(t *testing.T) {
+	var never *order
+	if never.none(1, 2) {
+		t.Error("a sender that never had two messages under way has them without an order")
 	}
-	var b busyPeriods
-	b.busy(3, 4)
-	b.busy(3, 5)
-	b.busy(8, 9)
+	// 3 is under way when 4 begins, and answered before 5 does, which 4 is not. Then
+	// two are always under way, and each is answered before the one after the next.
+	o := &order{since: 3, begun: 3}
+	o.begin(4)
+	o.answer(3)
+	for seq := uint32(5); seq < 20; seq++ {
+		o.begin(seq)
+		o.answer(seq - 1)
+	}
 	for _, c := range []struct {
 		low, high uint32
 		want      bool
 	}{
-		{1, 2, false}, {2, 3, false}, {3, 4, true}, {3, 5, true}, {4, 5, true},
-		{5, 6, false}, {5, 8, false}, {4, 9, false}, {8, 9, true}, {9, 10, false},
+		{1, 2, false}, {2, 3, false}, {1, 9, false}, // before it knew
+		{3, 4, true}, {3, 5, false}, {4, 5, true}, {4, 6, false}, {10, 11, true}, {10, 12, false}, {3, 19, false},
+		{18, 19, true}, {19, 20, true}, // 19 is still under way
 	} {
-		if got := b.unordered(c.low, c.high); got != c.want {
-			t.Errorf("%d and %d unordered: %v, want %v", c.low, c.high, got, c.want)
+		if got := o.none(c.low, c.high); got != c.want {
+			t.Errorf("no order between %d and %d: %v, want %v", c.low, c.high, got, c.want)
 		}
 	}
-	// What was forgotten is not held against anybody, what is remembered is.
-	for i := range uint32(len(b.spans)) {
-		b.busy(100+10*i, 101+10*i)
+	// An answer that comes after ever so many others are under way.
+	for seq := uint32(20); seq < 60; seq++ {
+		o.begin(seq)
 	}
-	if !b.unordered(1, 2) || !b.unordered(8, 50) {
-		t.Error("what was forgotten counts as ordered")
+	o.answer(19)
+	if !o.none(19, 59) || o.none(19, 60) {
+		t.Error("19 was answered between 59 and 60")
 	}
-	last := uint32(100 + 10*(len(b.spans)-1))
-	if b.unordered(100, 110) || b.unordered(last-5, last) || !b.unordered(last, last+1) {
-		t.Error("what is remembered is told wrongly")
+	// What is forgotten is not held against anybody.
+	for seq := uint32(60); seq < 200; seq++ {
+		o.begin(seq)
+		o.answer(seq)
+	}
+	o.answer(25) // too late to be remembered
+	if !o.none(19, 150) || !o.none(25, 26) || o.none(198, 199) || !o.none(2+200-uint32(len(o.answered))-3, 199) {
+		t.Error("what is forgotten, or remembered, is told wrongly")
 	}
 }

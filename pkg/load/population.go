@@ -132,6 +132,7 @@ func (s *shard) start(endRoom, sendConnections int) error {
 	n := min(endRoom*p.cfg.RoomSize, p.cfg.Clients) - s.first
 	s.clients, s.rooms = make([]client, n), make([]room, endRoom-s.firstRoom)
 	s.entries = make([]entry, n*p.sendersPerRoom)
+	s.sendConnections = sendConnections
 	s.recorder = recorder{Totals: newTotals(), perClient: map[int]*misdeeds{}}
 	for i := range s.rooms {
 		s.rooms[i].sender = -1
@@ -394,6 +395,7 @@ type Live struct {
 	Failed   int64 // clients that never were
 	Dropped  int64 // clients that were, and are no more
 	Received int64 // copies
+	Begun    int64 // sends
 	Sent     int64 // sends that succeeded
 	Unsent   int64 // sends that failed
 	Activity int64 // events and responses, of whatever kind
@@ -408,6 +410,7 @@ func (p *Population) Live() Live {
 		l.Failed += s.live.failed.Load()
 		l.Dropped += s.live.dropped.Load()
 		l.Received += s.live.received.Load()
+		l.Begun += s.live.begun.Load()
 		l.Sent += s.live.sent.Load()
 		l.Unsent += s.live.unsent.Load()
 		l.Activity += s.live.activity.Load()

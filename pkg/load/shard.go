@@ -26,27 +26,30 @@ type shard struct {
 	iteration iteration
 	offering  *offering // nil in the closed model
 	pending   int       // sends without an outcome
-	busy      map[int]*busyPeriods
-	draining  bool // the sending is over, and slow readers read freely
-	recorder  recorder
-	lastRead  int64 // when the read was that gave the event before
+	// sendConnections bounds how many of those are under way.
+	sendConnections int
+	orders          map[int]*order // of the senders that have one
+	failures        []failure      // the first mostFailures
+	draining        bool           // the sending is over, and slow readers read freely
+	recorder        recorder
+	lastRead        int64 // when the read was that gave the event before
 
 	payload []byte
 
 	live struct { // read by others while the run goes on
-		open, opened, failed, dropped, received, sent, unsent, activity atomic.Int64
+		open, opened, failed, dropped, received, begun, sent, unsent, activity atomic.Int64
 	}
 }
 
 // client is what a shard keeps of a client, beside its entries.
 type client struct {
-	dialed    int64
-	gaveUp    uint32 // the iteration in which its send failed
-	sent      uint32 // the sequence number of its latest message
-	busySince uint32 // the first message since it had none under way
-	underWay  uint16 // of its messages
-	state     clientState
-	greeted   bool // has had its first event
+	dialed   int64
+	gaveUp   uint32 // the iteration in which its send failed
+	sent     uint32 // the sequence number of its latest message
+	begun    uint32 // that of the latest one which has begun
+	underWay uint32 // of its messages
+	state    clientState
+	greeted  bool // has had its first event
 }
 
 type clientState uint8
@@ -63,6 +66,7 @@ const (
 type room struct {
 	open   int32  // members open now
 	slow   int32  // of those, slow readers
+	hasOne bool   // a slow reader has opened
 	sends  uint32 // sends begun by its senders
 	failed uint32 // of those, failed
 	due    int32  // messages of this iteration that may still come: neither failed nor called off
@@ -165,6 +169,7 @@ func (s *shard) Opened(id int, t stream.Timing) {
 	rm.open++
 	if s.isSlow(id) {
 		rm.slow++
+		rm.hasOne = true
 	}
 	s.live.open.Add(1)
 	s.live.opened.Add(1)
@@ -304,6 +309,9 @@ func (s *shard) begin(seq uint32) {
 			}
 		}
 		out += int(rm.due) * int(rm.open-rm.slow)
+		if s.waitsForSends() {
+			out += int(rm.due)
+		}
 	}
 	s.iteration.outstanding = out
 	if out == 0 {
@@ -331,6 +339,11 @@ func (s *shard) reserve() {
 	s.recorder.Sends.Latency.Reserve()
 	s.recorder.ReadLag.Reserve()
 }
+
+// waitsForSends reports whether iterations end only when their sends have an
+// outcome. Where nobody waits for the copies of slow readers, a room may have no
+// other.
+func (s *shard) waitsForSends() bool { return s.p.cfg.Slow.Count > 0 }
 
 // firstOpen is the first client between from and to that is open, or -1.
 func (s *shard) firstOpen(from, to int) int32 {
@@ -369,6 +382,7 @@ func (s *shard) Message(t stream.Tag, due int64) (target.Vars, bool) {
 	s.roomOf(id).sends++
 	s.begins(id, seq)
 	s.recorder.Sends.Attempted++
+	s.live.begun.Add(1)
 	now := s.p.clock.Now()
 	if due == 0 {
 		due = now
@@ -398,10 +412,12 @@ func (s *shard) calledOff(seq uint32) bool {
 // Sent implements [stream.Handler].
 func (s *shard) Sent(t stream.Tag, elapsed time.Duration, f *stream.Failure) {
 	s.live.activity.Add(1)
-	s.pending--
 	seq, id := untag(t)
-	s.clients[id].underWay--
+	s.ends(id, seq, f == nil || f.Class == stream.Status)
 	it := &s.iteration
+	if s.waitsForSends() && it.seq == seq && !it.closed {
+		s.less(1)
+	}
 	if f == nil {
 		s.live.sent.Add(1)
 		if it.seq == seq {
@@ -411,7 +427,7 @@ func (s *shard) Sent(t stream.Tag, elapsed time.Duration, f *stream.Failure) {
 		return
 	}
 	s.live.unsent.Add(1)
-	s.roomOf(id).failed++
+	s.keepFailure(id, seq)
 	if o := s.offering; o != nil && o.failure == nil {
 		o.failure = f
 	}
@@ -489,7 +505,7 @@ func (s *shard) copy(id int, at stream.Stamp, m marker) {
 		s.misdeed(id).duplicate++
 		return
 	case reordered:
-		if s.busy[sender].unordered(m.seq, e.highest) {
+		if s.orders[sender].none(m.seq, e.highest) {
 			d.Unordered++
 			break
 		}
@@ -554,10 +570,13 @@ func (s *shard) arrived(id int, at stream.Stamp, due int64) {
 		s.arrivedSlowly(when - due)
 		return
 	}
+	if at.Kernel != 0 {
+		s.recorder.Delivery.Stamped++
+	}
 	s.iteration.copies++
 	s.iteration.last = max(s.iteration.last, when)
 	s.recorder.Delivery.Latency.Record(when - due)
-	if s.roomOf(id).slow > 0 {
+	if s.roomOf(id).hasOne {
 		s.recorder.Slow.Neighbours.Record(when - due)
 	}
 }

@@ -22,18 +22,19 @@ func (s *shard) isSlow(id int) bool { return s.p.slow(s.first + id) }
 type SlowReading struct {
 	Clients, Dropped         int // that opened, and those of them that ended
 	Expected, Received, Lost int64
-	// Drained copies were read only when all read freely: how long they would have
-	// taken is not known.
-	Drained    int64
-	Latency    metric.Histogram // of the slow readers' copies, until they read them
-	Neighbours metric.Histogram // of the copies of ordinary clients that share a room with a slow one
+	// Drained copies were read only when all read freely: they would have taken
+	// longer, by how much is not known.
+	Drained int64
+	Latency metric.Histogram // of the slow readers' copies, until they read them
+	// Neighbours are the ordinary clients that share a room with a slow one.
+	NeighboursExpected, NeighboursLost int64
+	Neighbours                         metric.Histogram // of their copies
 }
 
 // arrivedSlowly records the latency of a copy that a slow reader has read.
 func (s *shard) arrivedSlowly(latency int64) {
 	if s.draining {
 		s.recorder.Slow.Drained++
-		return
 	}
 	s.recorder.Slow.Latency.Record(latency)
 }
@@ -54,6 +55,8 @@ func (r *SlowReading) merge(o *SlowReading) {
 	r.Received += o.Received
 	r.Lost += o.Lost
 	r.Drained += o.Drained
+	r.NeighboursExpected += o.NeighboursExpected
+	r.NeighboursLost += o.NeighboursLost
 	r.Latency.Merge(&o.Latency)
 	r.Neighbours.Merge(&o.Neighbours)
 }

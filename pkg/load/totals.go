@@ -37,8 +37,10 @@ type Sends struct {
 	Attempted    int64            // begun
 	CalledOff    int64            // their iteration, or the run, ended before they could begin
 	Behind       int64            // begun more than [BehindAfter] after they were due
+	Crowded      int64            // came due when each connection for sends had one
 	Lag          metric.Histogram // due to begun, in the open model; ns
 	DispatchLag  metric.Histogram // the part of Lag until the generator came to them; ns
+	Unanswered   int64            // begun, and neither answered nor failed when the run ended
 	Failures     map[string]int
 	Texts        map[string]string // the first failure of each class, in words
 	Latency      metric.Histogram  // request written to response read
@@ -53,6 +55,7 @@ type Delivery struct {
 	Unordered                                   int64 // a later one came first, but both had been under way at once
 	Foreign                                     int64 // messages of another run
 	Other                                       int64 // events without a message
+	Stamped                                     int64 // copies in Latency that the kernel stamped
 	Latency                                     metric.Histogram
 	Affected                                    int      // clients with anything but copies in order
 	Worst                                       []Client // the worst of those
@@ -119,7 +122,9 @@ func (t *Totals) merge(o *Totals) {
 	t.Sends.Due += o.Sends.Due
 	t.Sends.Attempted += o.Sends.Attempted
 	t.Sends.CalledOff += o.Sends.CalledOff
+	t.Sends.Unanswered += o.Sends.Unanswered
 	t.Sends.Behind += o.Sends.Behind
+	t.Sends.Crowded += o.Sends.Crowded
 	t.Sends.Lag.Merge(&o.Sends.Lag)
 	t.Sends.DispatchLag.Merge(&o.Sends.DispatchLag)
 	add(t.Sends.Failures, o.Sends.Failures)
@@ -137,6 +142,7 @@ func (t *Totals) merge(o *Totals) {
 	d.Reordered += o.Delivery.Reordered
 	d.Misrouted += o.Delivery.Misrouted
 	d.Unordered += o.Delivery.Unordered
+	d.Stamped += o.Delivery.Stamped
 	d.Late += o.Delivery.Late
 	d.Foreign += o.Delivery.Foreign
 	d.Other += o.Delivery.Other
@@ -172,6 +178,7 @@ func (c Client) score() int64 { return c.Lost + c.Duplicate + c.Reordered + c.Mi
 func (s *shard) finish() {
 	d, sends := &s.recorder.Delivery, &s.recorder.Sends
 	sends.CalledOff = sends.Due - sends.Attempted
+	sends.Unanswered = sends.Attempted - sends.Latency.Count() - sends.Failed()
 	var affected []Client
 	for id := range s.clients {
 		c := &s.clients[id]
@@ -181,9 +188,12 @@ func (s *shard) finish() {
 		v := s.Vars(id)
 		a := Client{Client: v.Client, Room: v.Room, Expected: int64(s.roomOf(id).sends)}
 		d.Expected += a.Expected
-		slow := s.isSlow(id)
-		if slow {
+		slow, beside := s.isSlow(id), s.roomOf(id).hasOne
+		switch {
+		case slow:
 			s.recorder.Slow.add(c.state, a.Expected)
+		case beside:
+			s.recorder.Slow.NeighboursExpected += a.Expected
 		}
 		if s.p.cfg.Payload == Timestamp {
 			continue // copies have no names: what is lost cannot be told
@@ -197,8 +207,11 @@ func (s *shard) finish() {
 			a.Duplicate, a.Reordered, a.Misrouted, a.Late = m.duplicate, m.reordered, m.misrouted, m.late
 			a.Received += a.Duplicate + a.Misrouted
 		}
-		if slow {
+		switch {
+		case slow:
 			s.recorder.Slow.Lost += a.Lost
+		case beside:
+			s.recorder.Slow.NeighboursLost += a.Lost
 		}
 		if a.score() > 0 {
 			affected = append(affected, a)

@@ -7,6 +7,7 @@ package metric
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -88,7 +89,10 @@ func (h *Histogram) Quantile(q float64) (ns int64, ok bool) {
 	if h.Count() == 0 {
 		return 0, false
 	}
-	return min(h.h.ValueAtQuantile(q*100), h.max), true
+	// The library rounds to the nearest rank: asked for a quarter of a rank more than
+	// the one that is meant, it finds that.
+	n := float64(h.Count())
+	return min(h.h.ValueAtQuantile(100*(math.Ceil(q*n-1e-6)-0.25)/n), h.max), true
 }
 
 // Summary is what reports say of a distribution. Times are nanoseconds.

@@ -55,6 +55,7 @@ var csvAdded = []string{ //nolint:gochecknoglobals // a constant table
 	"target_faults", "clock_", "traffic_", "delivery_sends_behind", "generator_dispatch_lag_",
 	"delivery_unordered", "delivery_slow_",
 	"generator_run_queue_ns", "generator_gc_",
+	"delivery_sends_crowded", "delivery_sends_unanswered", "delivery_sends_rate_per_second", "generator_stalls_",
 }
 
 // csvOrder gives the places in header of the columns as they are written.

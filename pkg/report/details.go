@@ -195,15 +195,7 @@ func (t table) offeredMetrics() []metric {
 			if !open(r) || r.Delivery == nil {
 				return unknown
 			}
-			// The phase goes on, for the last copies, when the last send is done.
-			elapsed := r.Delivery.ElapsedNS
-			if d := r.Params.DurationNS; d != nil {
-				elapsed = min(elapsed, *d)
-			}
-			if elapsed <= 0 {
-				return unknown
-			}
-			return rate(float64(r.Delivery.Sends.Attempted) / float64(elapsed) * 1e9)
+			return known(r.Delivery.Sends.RatePerSecond, rate)
 		}},
 	}
 }
@@ -216,6 +208,7 @@ func (t table) sendMetrics() []metric {
 		m = append(m, copies("sends behind", func(d *result.Delivery) *int64 { return d.Sends.Behind }))
 	}
 	m = append(m, t.copiesIfAny("sends called off", func(d *result.Delivery) *int64 { return &d.Sends.CalledOff })...)
+	m = append(m, t.copiesIfAny("sends unanswered", func(d *result.Delivery) *int64 { return d.Sends.Unanswered })...)
 	failed := t.copiesIfAny("sends failed", func(d *result.Delivery) *int64 { return &d.Sends.Failed })
 	if failed == nil {
 		return m
@@ -248,11 +241,18 @@ func (t table) slowMetrics() []metric {
 			return figure(d.Slow)
 		}
 	}
-	latency := func(r *result.Run) *result.Latency {
-		if s := slow(r); s != nil {
-			return &s.Latency
-		}
-		return nil
+	// Drained copies would have taken longer: the figure is the least it can be.
+	atLeast := func(name string, figure func(*result.Latency) *int64) metric {
+		return metric{name, func(r *result.Run) string {
+			s := slow(r)
+			switch {
+			case s == nil:
+				return unknown
+			case s.Drained > 0:
+				return known(figure(&s.Latency), func(ns int64) string { return "≥ " + durationNS(ns) })
+			}
+			return known(figure(&s.Latency), durationNS)
+		}}
 	}
 	neighbours := func(r *result.Run) *result.Latency {
 		if s := slow(r); s != nil {
@@ -262,16 +262,17 @@ func (t table) slowMetrics() []metric {
 	}
 	m := []metric{
 		copies("slow clients", of(func(s *result.Slow) *int64 { return wide(&s.Clients) })),
-		latencyMetric("slow p50", latency, func(l *result.Latency) *int64 { return l.P50NS }),
-		latencyMetric("slow p99", latency, func(l *result.Latency) *int64 { return l.P99NS }),
-		latencyMetric("slow max", latency, func(l *result.Latency) *int64 { return l.MaxNS }),
+		atLeast("slow p50", func(l *result.Latency) *int64 { return l.P50NS }),
+		atLeast("slow p99", func(l *result.Latency) *int64 { return l.P99NS }),
+		atLeast("slow max", func(l *result.Latency) *int64 { return l.MaxNS }),
 		copies("slow lost", of(func(s *result.Slow) *int64 { return s.Lost })),
 	}
 	m = append(m, t.copiesIfAny("slow drained", of(func(s *result.Slow) *int64 { return &s.Drained }))...)
 	m = append(m, t.copiesIfAny("slow dropped", of(func(s *result.Slow) *int64 { return wide(&s.Dropped) }))...)
 	return append(m,
 		latencyMetric("neighbours p50", neighbours, func(l *result.Latency) *int64 { return l.P50NS }),
-		latencyMetric("neighbours p99", neighbours, func(l *result.Latency) *int64 { return l.P99NS }))
+		latencyMetric("neighbours p99", neighbours, func(l *result.Latency) *int64 { return l.P99NS }),
+		copies("neighbours lost", of(func(s *result.Slow) *int64 { return s.NeighboursLost })))
 }
 
 // copies is a row for a count in the delivery, which may be unknown.
@@ -293,10 +294,12 @@ func (t table) copiesIfAny(name string, of func(*result.Delivery) *int64) []metr
 }
 
 func (t table) commentsMetric() []metric {
-	if !t.any(func(r *result.Run) bool { return r.Traffic.Comments > 0 }) {
+	if !t.any(func(r *result.Run) bool { return r.Traffic != nil && r.Traffic.Comments > 0 }) {
 		return nil
 	}
-	return []metric{{"comments", func(r *result.Run) string { return count(r.Traffic.Comments) }}}
+	return []metric{{"comments", func(r *result.Run) string {
+		return known(r.Traffic, func(t result.Traffic) string { return count(t.Comments) })
+	}}}
 }
 
 // injectedMetrics has a row for each fault that the server of any run of the table
@@ -389,8 +392,10 @@ func (t table) costMetrics() []metric {
 			func(l *result.Latency) *int64 { return l.P99NS }))
 	}
 	if t.any(func(r *result.Run) bool { return r.Generator.DispatchLag != nil }) {
-		m = append(m, latencyMetric("dispatch lag p99", func(r *result.Run) *result.Latency { return r.Generator.DispatchLag },
-			func(l *result.Latency) *int64 { return l.P99NS }))
+		dispatch := func(r *result.Run) *result.Latency { return r.Generator.DispatchLag }
+		m = append(m,
+			latencyMetric("dispatch lag p50", dispatch, func(l *result.Latency) *int64 { return l.P50NS }),
+			latencyMetric("dispatch lag p99", dispatch, func(l *result.Latency) *int64 { return l.P99NS }))
 	}
 	if t.any(strained) {
 		m = append(m, t.strainMetrics()...)
@@ -420,13 +425,20 @@ func (t table) strainMetrics() []metric {
 	var m []metric
 	if t.any(func(r *result.Run) bool { return r.Generator.GC != nil }) {
 		m = append(m, metric{"GC pauses", func(r *result.Run) string {
-			return known(r.Generator.GC, func(gc result.GC) string { return durationNS(gc.PauseTotalNS) + " in " + count(gc.Cycles) })
+			return known(r.Generator.GC, func(gc result.GC) string { return durationNS(gc.PauseTotalNS) + " in " + cycles(gc.Cycles) })
 		}})
 	}
 	if t.any(func(r *result.Run) bool { return r.Generator.RunQueueNS != nil }) {
-		m = append(m, metric{"run queue", func(r *result.Run) string { return known(r.Generator.RunQueueNS, durationNS) }})
+		m = append(m, metric{"waits for a core", func(r *result.Run) string { return known(r.Generator.RunQueueNS, durationNS) }})
 	}
 	return m
+}
+
+func cycles(n int64) string {
+	if n == 1 {
+		return "1 cycle"
+	}
+	return count(n) + " cycles"
 }
 
 func latencyMetric(name string, of func(*result.Run) *result.Latency, figure func(*result.Latency) *int64) metric {

@@ -112,7 +112,7 @@ func connectRun(clients int, elapsed int64) result.Run {
 		Params:    result.Params{Clients: clients, TimeoutNS: 30 * s, ConnectConcurrency: 256},
 		Target:    result.Target{URL: "http://127.0.0.1:41234/events?room={room}", Kind: "reference"},
 		Engine:    "epoll",
-		Clock:     result.Clock{Kind: "monotonic"},
+		Clock:     &result.Clock{Kind: "monotonic"},
 		Connect: result.Connect{
 			Attempted: clients, Opened: clients, ElapsedNS: new(elapsed),
 			OpenLatency: spread(n, 9200*us), TCPLatency: spread(n, 412*us), HeaderLatency: spread(n, 1230*us),
@@ -352,13 +352,13 @@ func openRun(clients int, offered float64, duration, p50 int64) result.Run {
 	run.Params.SendConnections, run.Params.DurationNS = new(64), new(duration)
 	d := run.Delivery
 	d.Iterations, d.Incomplete, run.IterationTime = nil, nil, nil
-	d.Sends = result.Sends{Attempted: sends, Behind: new(int64(0)), Latency: spread(sends, p50/2)}
+	d.Sends = result.Sends{Attempted: sends, Behind: new(int64(0)), Crowded: new(int64(0)), RatePerSecond: new(float64(sends) / 20), Latency: spread(sends, p50/2)}
 	d.Expected, d.Received, d.Latency = sends*6, sends*6, spread(sends*6, p50)
 	d.RatePerSecond = new(float64(d.Received) / float64(d.ElapsedNS) * 1e9)
 	run.Generator.SendLag, run.Generator.DispatchLag = new(spread(sends, 22*us)), new(spread(sends, 19*us))
 	run.Generator.GC = &result.GC{Cycles: 3, PauseTotalNS: 210 * us, PauseMaxNS: 80 * us}
 	run.Generator.RunQueueNS = new(41 * ms)
-	run.Traffic = result.Traffic{Events: sends * 6}
+	run.Traffic = &result.Traffic{Events: sends * 6}
 	return run
 }
 
@@ -380,7 +380,7 @@ func behind() *result.File {
 	f := file("rooms", "-c", "600", "--rate", "500/s", "--duration", "30s")
 	stalled := openRun(600, 500, 30*s, 2*ms)
 	d := stalled.Delivery
-	d.Sends.Attempted, d.Sends.CalledOff, d.Sends.Behind = 14_200, 800, new(int64(1012))
+	d.Sends.Attempted, d.Sends.CalledOff, d.Sends.Behind, d.Sends.Crowded = 14_200, 800, new(int64(1012)), new(int64(990))
 	d.Expected, d.Received, d.Late = 85_200, 85_200, new(int64(37))
 	d.Latency = spread(85_200-37, 2*ms)
 	stalled.Generator.SendLag = new(spread(14_200, 200*ms))
@@ -408,7 +408,7 @@ func slowReading() *result.File {
 	patient.Params.SlowClients, patient.Params.SlowRate = new(60), new(int64(1024))
 	patient.Delivery.Latency = spread(114_000, 412*us)
 	patient.Delivery.Slow = &result.Slow{Clients: 60, Expected: 6000, Received: 6000, Lost: new(int64(0)), Drained: 240,
-		Latency: spread(5760, 1030*ms), Neighbours: spread(30_000, 440*us)}
+		Latency: spread(6000, 1030*ms), NeighboursExpected: 30_000, NeighboursLost: new(int64(0)), Neighbours: spread(30_000, 440*us)}
 	strict := roomsRun(1200, 100, 412*us, 9*s)
 	strict.Params.SlowClients, strict.Params.SlowRate = new(30), new(int64(64))
 	strict.Connect.Dropped, strict.Connect.Drops = 12, map[string]int{"reset": 12}
@@ -416,7 +416,7 @@ func slowReading() *result.File {
 	d.Lost, d.Received, d.ClientsAffected = new(int64(1100)), d.Expected-1100, new(12)
 	d.Latency = spread(117_000, 412*us)
 	d.Slow = &result.Slow{Clients: 30, Dropped: 12, Expected: 3000, Received: 1900, Lost: new(int64(1100)),
-		Latency: spread(1900, 700*ms)}
+		Latency: spread(1900, 700*ms), NeighboursLost: new(int64(0))}
 	f.Runs = []result.Run{patient, strict}
 	return f
 }

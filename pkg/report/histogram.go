@@ -41,7 +41,7 @@ func (histogram) Render(w io.Writer, f *result.File, o Options) error {
 			for _, d := range r.distributions() {
 				title := fmt.Sprintf("%s %s: %s", clean(r.run.Scenario), r.name, d.name)
 				if d.latency == nil || d.latency.Count == 0 {
-					blocks = append(blocks, wrap(title+": none measured"+d.left, limit)+"\n")
+					blocks = append(blocks, wrap(title+": none measured"+d.caveat, limit)+"\n")
 					continue
 				}
 				text, err := draw(d.latency, limit)
@@ -49,7 +49,7 @@ func (histogram) Render(w io.Writer, f *result.File, o Options) error {
 					return fmt.Errorf("%s: %w", title, err)
 				}
 				drawn = true
-				title += fmt.Sprintf(", %s %s%s", count(d.latency.Count), d.of, d.left)
+				title += fmt.Sprintf(", %s %s%s", count(d.latency.Count), d.of, d.caveat)
 				blocks = append(blocks, wrap(title, limit)+"\n\n"+text+"\n"+wrap(quantiles(d.latency), limit)+"\n")
 			}
 		}
@@ -79,7 +79,7 @@ func (histogram) Render(w io.Writer, f *result.File, o Options) error {
 type distribution struct {
 	name    string          // what it is
 	of      string          // what it counts
-	left    string          // what is not in it, if anything
+	caveat  string          // what must be said of it, if anything
 	latency *result.Latency // nil: there is none
 }
 
@@ -95,12 +95,12 @@ func (r row) distributions() []distribution {
 	default:
 		drained := ""
 		if n := d.Slow.Drained; n > 0 {
-			drained = "; not in it: " + count(n) + " that were read only once the sending was over"
+			drained = "; " + count(n) + " of them, read only once the sending was over, would have taken longer"
 		}
 		return []distribution{
 			{name: "delivery latency (ordinary clients)", of: "copies", latency: &d.Latency},
 			{name: "delivery latency (neighbours of slow readers)", of: "copies", latency: &d.Slow.Neighbours},
-			{name: "delivery latency (slow readers)", of: "copies", latency: &d.Slow.Latency, left: drained},
+			{name: "delivery latency (slow readers)", of: "copies", latency: &d.Slow.Latency, caveat: drained},
 		}
 	}
 }

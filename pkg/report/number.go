@@ -112,7 +112,13 @@ func rate(v float64) string {
 }
 
 // perSecond writes a rate that was asked for, as it was asked for.
-func perSecond(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) + "/s" }
+func perSecond(v float64) string {
+	digits := -1
+	if v < 1e6 { // 1/m would go on for ever
+		digits = 6
+	}
+	return strconv.FormatFloat(v, 'g', digits, 64) + "/s"
+}
 
 // ratio writes how many times one figure is another: two digits, whole from ten
 // up.

@@ -175,6 +175,10 @@ func (s *speech) sends(run *result.Run) {
 		s.say(k, "sends behind", "%s of %s began more than 1 ms after they were due%s",
 			count(n), count(sends.Attempted), whyBehind(run, few))
 	}
+	if n := value(sends.Unanswered); n > 0 {
+		s.say(failure, "sends unanswered", "%s of %s were neither answered nor had failed when the run ended",
+			count(n), count(sends.Attempted))
+	}
 	if sends.Failed > 0 {
 		s.say(failure, "sends failed", "%s of %s: %s",
 			count(sends.Failed), count(sends.Attempted), classes(sends.Failures))
@@ -195,7 +199,7 @@ func whyBehind(run *result.Run, few bool) string {
 		if few {
 			return *l.MaxNS, "by up to " + durationNS(*l.MaxNS), true
 		}
-		return *l.P99NS, "by " + durationNS(*l.P99NS) + " at p99", true
+		return *l.P99NS, "by " + durationNS(*l.P99NS) + " at p99 of all sends", true
 	}
 	text := ""
 	all, words, lagKnown := figure(run.Generator.SendLag)
@@ -210,12 +214,14 @@ func whyBehind(run *result.Run, few bool) string {
 		if lagKnown && all > 2*own {
 			text += ", and they waited for a connection"
 		}
-	default:
-		text += ": they waited for a connection"
+	case value(run.Delivery.Sends.Crowded) > 0:
+		text += ": " + count(*run.Delivery.Sends.Crowded) + " came when each connection had one"
 		if n := run.Params.SendConnections; n != nil {
-			text += ", all " + count(int64(*n)) + " were busy"
+			text += ", of " + count(int64(*n))
 		}
 		text += "; the server takes messages in slowly, or --send-connections is too low"
+	default:
+		text += ": a connection had to be made for them first"
 	}
 	return text
 }
@@ -278,6 +284,9 @@ func (s *speech) notes(run *result.Run) {
 	}
 }
 
+// keptUp is below what p99 slow readers were hardly slow, in nanoseconds.
+const keptUp = 500e6
+
 // slowReaders sums up what became of the slow readers, and of the others.
 func slowReaders(run *result.Run) string {
 	d := run.Delivery
@@ -286,16 +295,27 @@ func slowReaders(run *result.Run) string {
 	if run.Params.SlowRate != nil {
 		text += " at " + sizeBytes(*run.Params.SlowRate) + "/s"
 	}
-	text += ": p99 " + known(slow.Latency.P99NS, durationNS)
+	text += ": p99 "
+	if slow.Drained > 0 {
+		text += "≥ "
+	}
+	text += known(slow.Latency.P99NS, durationNS)
 	if slow.Neighbours.Count > 0 {
 		text += "; ordinary clients in a room with one: p99 " + known(slow.Neighbours.P99NS, durationNS)
 	}
-	text += "; all ordinary clients: p99 " + known(d.Latency.P99NS, durationNS)
+	if d.Latency.Count > 0 {
+		text += "; all ordinary clients: p99 " + known(d.Latency.P99NS, durationNS)
+	} else {
+		text += "; no copy reached an ordinary client"
+	}
 	if n := value(slow.Lost); n > 0 {
 		text += fmt.Sprintf("; %s of %s copies for slow readers were lost", count(n), count(slow.Expected))
 	}
 	if slow.Drained > 0 {
-		text += fmt.Sprintf("; %s were read only once the sending was over, and are in no latency", count(slow.Drained))
+		text += fmt.Sprintf("; %s were read only once the sending was over, and would have taken longer", count(slow.Drained))
+	}
+	if slow.Drained+int64(slow.Dropped)+value(slow.Lost) == 0 && slow.Latency.P99NS != nil && *slow.Latency.P99NS < keptUp {
+		text += "; they kept up: raise --payload-size or --rate, or lower --slow-rate, to make them fall behind"
 	}
 	if slow.Dropped > 0 {
 		text += fmt.Sprintf("; the server dropped %s of %s slow readers", count(int64(slow.Dropped)), count(int64(slow.Clients)))

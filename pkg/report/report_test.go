@@ -344,21 +344,22 @@ func TestSendsBehind(t *testing.T) {
 		n             int64
 		lag, dispatch *result.Latency
 		connections   *int
+		crowded       int64
 		loud          bool
 		want          string
 	}{
-		{"one in a hundred", 100, new(spread(10_000, us)), new(spread(10_000, us)), new(64), false,
-			"100 of 10,000 began more than 1 ms after they were due, by up to 11.0 µs: they waited for a connection, all 64 were busy; "},
-		{"more", 101, new(spread(10_000, 2*ms)), new(spread(10_000, us)), nil, true,
-			"101 of 10,000 began more than 1 ms after they were due, by 8.00 ms at p99: they waited for a connection; the server "},
-		{"the generator", 500, new(spread(10_000, 2*ms)), new(spread(10_000, ms)), new(64), true,
-			"by 8.00 ms at p99: the generator itself came late to them, by 4.00 ms at p99"},
-		{"both", 500, new(spread(10_000, 4*ms)), new(spread(10_000, ms)), new(64), true,
-			"the generator itself came late to them, by 4.00 ms at p99, and they waited for a connection"},
-		{"a few, the generator", 5, new(spread(10_000, 100*us)), new(spread(10_000, 100*us)), new(64), false,
+		{"one in a hundred", 100, new(spread(10_000, us)), new(spread(10_000, us)), new(64), 90, false,
+			"100 of 10,000 began more than 1 ms after they were due, by up to 11.0 µs: 90 came when each connection had one, of 64; the server "},
+		{"more", 101, new(spread(10_000, 2*ms)), new(spread(10_000, us)), nil, 0, true,
+			"101 of 10,000 began more than 1 ms after they were due, by 8.00 ms at p99 of all sends: a connection had to be made for them first"},
+		{"the generator", 500, new(spread(10_000, 2*ms)), new(spread(10_000, ms)), new(64), 0, true,
+			"by 8.00 ms at p99 of all sends: the generator itself came late to them, by 4.00 ms at p99 of all sends"},
+		{"both", 500, new(spread(10_000, 4*ms)), new(spread(10_000, ms)), new(64), 0, true,
+			"the generator itself came late to them, by 4.00 ms at p99 of all sends, and they waited for a connection"},
+		{"a few, the generator", 5, new(spread(10_000, 100*us)), new(spread(10_000, 100*us)), new(64), 0, false,
 			"by up to 1.10 ms: the generator itself came late to them, by up to 1.10 ms"},
-		{"nobody knows", 5, nil, nil, new(64), false, "5 of 10,000 began more than 1 ms after they were due"},
-		{"nothing of the generator", 500, new(spread(10_000, 2*ms)), &result.Latency{}, new(64), true, "due, by 8.00 ms at p99"},
+		{"nobody knows", 5, nil, nil, new(64), 0, false, "5 of 10,000 began more than 1 ms after they were due"},
+		{"nothing of the generator", 500, new(spread(10_000, 2*ms)), &result.Latency{}, new(64), 0, true, "due, by 8.00 ms at p99 of all sends"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := file("rooms")
@@ -366,6 +367,7 @@ func TestSendsBehind(t *testing.T) {
 			f.Runs[0].Delivery.Sends.Behind = &test.n
 			f.Runs[0].Generator.SendLag, f.Runs[0].Generator.DispatchLag = test.lag, test.dispatch
 			f.Runs[0].Params.SendConnections = test.connections
+			f.Runs[0].Delivery.Sends.Crowded = &test.crowded
 			got := remarks(f)
 			if len(got) != 1 || got[0].tag != "sends behind" || got[0].loud() != test.loud || !strings.Contains(got[0].text+"$", test.want) {
 				t.Errorf("got %+v, want %q, loud: %t", got, test.want, test.loud)
@@ -404,8 +406,8 @@ func TestRemarksOfWhatWasAskedToGoWrong(t *testing.T) {
 	}
 	for _, want := range []string{
 		"dropped (1200 × 100 #2): 12 of 1,200 open clients ended before the run did: reset 12; 12 of them were slow readers",
-		"slow readers (1200 × 100): 60 at 1.00 KiB/s: p99 4.12 s; ordinary clients in a room with one: p99 1.76 ms; " +
-			"all ordinary clients: p99 1.65 ms; 240 were read only once the sending was over, and are in no latency",
+		"slow readers (1200 × 100): 60 at 1.00 KiB/s: p99 ≥ 4.12 s; ordinary clients in a room with one: p99 1.76 ms; " +
+			"all ordinary clients: p99 1.65 ms; 240 were read only once the sending was over, and would have taken longer",
 		"slow readers (1200 × 100 #2): 30 at 64 B/s: p99 2.80 s; all ordinary clients: p99 1.65 ms; " +
 			"1,100 of 3,000 copies for slow readers were lost; the server dropped 12 of 30 slow readers",
 		"faults injected (600 × 10): drop,every=7: 857; delay,by=5ms,room=3: –",

@@ -214,7 +214,7 @@ func minimal() *result.File {
 			Params:   result.Params{Clients: 1},
 			Target:   result.Target{Kind: "url"},
 			Engine:   "conn",
-			Clock:    result.Clock{Kind: "monotonic"},
+			Clock:    &result.Clock{Kind: "monotonic"},
 		}},
 	}
 }
@@ -242,7 +242,7 @@ func full() *result.File {
 			SendURL: new("http://127.0.0.1:8123/rooms/{room}/messages"), Kind: "reference",
 			Faults: []result.Fault{{Fault: "drop,every=7", Injected: new(int64(2))}}},
 		Engine: "epoll",
-		Clock:  result.Clock{Kind: "monotonic", OffsetNS: new(int64(-1500)), OffsetErrorNS: new(int64(200))},
+		Clock:  &result.Clock{Kind: "monotonic", Receipt: new("kernel"), OffsetNS: new(int64(-1500)), OffsetErrorNS: new(int64(200))},
 		Connect: result.Connect{
 			Attempted: 8, Opened: 6, Failed: 2, ElapsedNS: new(int64(3e6)),
 			Failures: map[string]int{"refused": 1, "status 503": 1},
@@ -250,15 +250,15 @@ func full() *result.File {
 			Examples:    []result.FailureExample{{Class: "refused", Text: "dial tcp 127.0.0.1:8123: connection refused"}},
 			OpenLatency: latency, TCPLatency: latency, HeaderLatency: latency, FirstEventLatency: latency,
 		},
-		Traffic: result.Traffic{Events: 18, Comments: 3},
+		Traffic: &result.Traffic{Events: 18, Comments: 3},
 		Delivery: &result.Delivery{
-			Sends: result.Sends{Attempted: 2, Behind: new(int64(1)), CalledOff: 1, Failed: 1, Failures: map[string]int{"status 500": 1}, Examples: []result.FailureExample{{Class: "status 500", Text: "the server answered 500"}}, Latency: latency},
+			Sends: result.Sends{Attempted: 2, Behind: new(int64(1)), Crowded: new(int64(1)), CalledOff: 1, Unanswered: new(int64(1)), Failed: 1, Failures: map[string]int{"status 500": 1}, Examples: []result.FailureExample{{Class: "status 500", Text: "the server answered 500"}}, RatePerSecond: new(1.5), Latency: latency},
 			// 12 - 2 + 1 + 1
 			Expected: 12, Received: 12, Lost: new(int64(2)), Duplicate: new(int64(1)), Reordered: new(int64(1)),
 			Misrouted: new(int64(1)), Late: new(int64(1)), Unordered: new(int64(1)), Foreign: new(int64(1)), OtherEvents: 6,
 			Iterations: new(2), Incomplete: new(1), ElapsedNS: 2e9, RatePerSecond: new(6.0), Latency: latency,
 			Slow: &result.Slow{Clients: 1, Dropped: 1, Expected: 2, Received: 1, Lost: new(int64(1)), Drained: 1,
-				Latency: latency, Neighbours: latency},
+				Latency: latency, NeighboursExpected: 5, NeighboursLost: new(int64(1)), Neighbours: latency},
 			ClientsAffected: new(1),
 			Clients: []result.ClientDetail{{Client: 3, Room: 1, Expected: 2, Received: 2, Lost: 2,
 				Duplicate: 1, Reordered: 1, Misrouted: 1, Late: 1}},
@@ -267,7 +267,7 @@ func full() *result.File {
 		TotalNS:       3e9,
 		Generator: result.Generator{PID: 100, CPUPercent: new(12.5), RSSBytes: new(int64(20 << 20)),
 			RSSPerClientBytes: new(210.5), OpenFiles: new(int64(20)), ReadLag: &latency, SendLag: &latency,
-			DispatchLag: &latency, RunQueueNS: new(int64(1e6)), GC: &result.GC{Cycles: 3, PauseTotalNS: 90_000, PauseMaxNS: 40_000},
+			DispatchLag: &latency, RunQueueNS: new(int64(1e6)), GC: &result.GC{Cycles: 3, PauseTotalNS: 90_000, PauseMaxNS: 40_000}, Stalls: &result.Stalls{Count: 1, TotalNS: 2e6, MaxNS: 2e6},
 			Overloaded: new(true), OverloadReason: new("read lag p99 1.2 ms")},
 		TargetProcess: result.TargetProcess{Observed: true, PID: new(101), Name: new("sseload"), Processes: new(1),
 			CPUPercent: new(6.6), RSSBytes: new(int64(30 << 20)), BytesPerClient: new(4096.5), OpenFiles: new(int64(15))},

@@ -53,9 +53,9 @@ type Run struct {
 	Params        Params        `json:"params"`
 	Target        Target        `json:"target"`
 	Engine        string        `json:"engine"`
-	Clock         Clock         `json:"clock"`
+	Clock         *Clock        `json:"clock"` // null in records of early versions
 	Connect       Connect       `json:"connect"`
-	Traffic       Traffic       `json:"traffic"`
+	Traffic       *Traffic      `json:"traffic"`        // null in records of early versions
 	Delivery      *Delivery     `json:"delivery"`       // null when the scenario sends nothing
 	IterationTime *Latency      `json:"iteration_time"` // null when the scenario has no iterations, as in the open model
 	TotalNS       int64         `json:"total_ns"`       // first dial to the end of the last phase
@@ -84,6 +84,10 @@ type Clock struct {
 	// Kind is "monotonic": sends and receipts are times of one process' monotonic
 	// clock, to which the kernel's stamps of receipt are converted.
 	Kind string `json:"kind"`
+	// Receipt is what the times of receipt behind the delivery latency are: "kernel",
+	// when the kernel received the bytes; "read", when they were read, so that the
+	// generator's delay is in the latency; "mixed". Null: nothing was received.
+	Receipt *string `json:"receipt"`
 	// OffsetNS is what was added to a sender's times to bring them onto the
 	// receiver's clock, and OffsetErrorNS how far off that may be. Null: there is
 	// one clock, and nothing to add.
@@ -195,27 +199,36 @@ type Delivery struct {
 // figures of [Delivery] include but for the latency, and of what they did to
 // others.
 type Slow struct {
-	Clients  int     `json:"clients"` // that opened
-	Dropped  int     `json:"dropped"` // of those, ended before the run did
-	Expected int64   `json:"expected"`
-	Received int64   `json:"received"`
-	Lost     *int64  `json:"lost"`
-	Drained  int64   `json:"drained"` // of Received, read only once the sending was over and all read freely; in no latency
-	Latency  Latency `json:"latency"` // until the slow client read the copy
-	// Neighbours are the ordinary clients that share a room with a slow one.
-	// Their copies are in [Delivery].Latency too.
-	Neighbours Latency `json:"neighbours"`
+	Clients  int    `json:"clients"` // that opened
+	Dropped  int    `json:"dropped"` // of those, ended before the run did
+	Expected int64  `json:"expected"`
+	Received int64  `json:"received"`
+	Lost     *int64 `json:"lost"`
+	// Drained are those of Received that were read only once the sending was over
+	// and all read freely. They would have taken longer than they did.
+	Drained int64 `json:"drained"`
+	// Latency is until the slow client read the copy. With drained copies in it, its
+	// figures are bounds: the true ones are no less.
+	Latency Latency `json:"latency"`
+	// Neighbours are the ordinary clients that share a room with a slow one. Their
+	// copies are in [Delivery].Latency too.
+	NeighboursExpected int64   `json:"neighbours_expected"`
+	NeighboursLost     *int64  `json:"neighbours_lost"`
+	Neighbours         Latency `json:"neighbours"`
 }
 
 // Sends is what became of the messages on their way in.
 type Sends struct {
-	Attempted int64            `json:"attempted"`
-	Behind    *int64           `json:"behind"`     // begun more than 1 ms after they were due; null in the closed model
-	CalledOff int64            `json:"called_off"` // due, but their iteration, or the run, ended before they could begin
-	Failed    int64            `json:"failed"`
-	Failures  map[string]int   `json:"failures"`
-	Examples  []FailureExample `json:"examples"` // the first failure of each class, in words
-	Latency   Latency          `json:"latency"`  // request written to response read
+	Attempted     int64            `json:"attempted"`
+	Behind        *int64           `json:"behind"`     // begun more than 1 ms after they were due; null in the closed model
+	Crowded       *int64           `json:"crowded"`    // came due when each of params.send_connections had a send already; null in the closed model
+	CalledOff     int64            `json:"called_off"` // due, but their iteration, or the run, ended before they could begin
+	Unanswered    *int64           `json:"unanswered"` // begun, and neither answered nor failed when the run ended; null in records of early versions
+	Failed        int64            `json:"failed"`
+	Failures      map[string]int   `json:"failures"`
+	Examples      []FailureExample `json:"examples"`        // the first failure of each class, in words
+	RatePerSecond *float64         `json:"rate_per_second"` // begun, per second of the sending phase
+	Latency       Latency          `json:"latency"`         // request written to response read
 }
 
 // ClientDetail is one client's account.
@@ -265,6 +278,7 @@ type Generator struct {
 	// say.
 	RunQueueNS     *int64  `json:"run_queue_ns"`
 	GC             *GC     `json:"gc"`
+	Stalls         *Stalls `json:"stalls"`     // null when it was not watched
 	Overloaded     *bool   `json:"overloaded"` // null when neither lag nor CPU is known
 	OverloadReason *string `json:"overload_reason"`
 }
@@ -274,6 +288,15 @@ type GC struct {
 	Cycles       int64 `json:"cycles"`
 	PauseTotalNS int64 `json:"pause_total_ns"` // in which nothing of the generator ran
 	PauseMaxNS   int64 `json:"pause_max_ns"`   // the longest; rounded up to the bucket of the runtime's histogram
+}
+
+// Stalls are the times in which the generator stood still, whatever the reason: a
+// tick that should come each 10 ms came more than 5 ms late. They are of the main
+// phase.
+type Stalls struct {
+	Count   int64 `json:"count"`
+	TotalNS int64 `json:"total_ns"` // by how much the ticks were late, summed
+	MaxNS   int64 `json:"max_ns"`
 }
 
 // TargetProcess is what the load cost the server, workers and children included.

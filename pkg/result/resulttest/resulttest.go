@@ -160,6 +160,7 @@ func traffic(r *result.Run) []error {
 		known["params.rate"] = r.Params.Rate != nil
 		known["params.arrivals"] = r.Params.Arrivals != nil
 		known["delivery.sends.behind"] = d.Sends.Behind != nil
+		known["delivery.sends.crowded"] = d.Sends.Crowded != nil
 	case "closed":
 		known["delivery.iterations"] = d.Iterations != nil
 		known["delivery.incomplete"] = d.Incomplete != nil
@@ -179,6 +180,7 @@ func traffic(r *result.Run) []error {
 		atMost("delivery.slow: %d dropped", int64(s.Dropped), int64(s.Clients), "%d")
 		atMost("delivery.slow: %d expected", s.Expected, d.Expected, "%d")
 		atMost("delivery.slow: %d received", s.Received, d.Received, "%d")
+		atMost("delivery.slow: %d expected by neighbours", s.NeighboursExpected, d.Expected-s.Expected, "%d by all ordinary clients")
 		atMost("delivery.slow: %d drained", s.Drained, s.Received, "%d received")
 	}
 	return errs
