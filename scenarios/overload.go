@@ -48,7 +48,7 @@ func (e evidence) judge() (over bool, reason string, known bool) {
 	}
 	switch {
 	case late(e.ReadLag):
-		reason = lateness(e.ReadLag, "read", "the reads", "the data had arrived")
+		reason = lateness(e.ReadLag, "read", "the data", "it had arrived")
 	case late(e.DispatchLag):
 		reason = lateness(e.DispatchLag, "came to", "the sends", "they were due")
 	case e.Stalls != nil && e.share(e.Stalls.TotalNS) > stallLimit:

@@ -3,7 +3,10 @@ package result_test
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,6 +22,27 @@ import (
 func TestSchemaAcceptsRecords(t *testing.T) {
 	resulttest.Validate(t, encode(t, minimal()))
 	resulttest.Validate(t, encode(t, full()))
+}
+
+// TestCommittedRecords: what the project shows as its results are records as the
+// schema wants them now.
+func TestCommittedRecords(t *testing.T) {
+	n := 0
+	err := filepath.WalkDir("../../results", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".json" {
+			return err
+		}
+		n++
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		t.Run(filepath.ToSlash(path), func(t *testing.T) { resulttest.Validate(t, text) })
+		return nil
+	})
+	if err != nil || n == 0 {
+		t.Fatalf("%d records, %v", n, err)
+	}
 }
 
 // The full record of these tests stands for every field: what it left out would
