@@ -406,8 +406,8 @@ func TestJudge(t *testing.T) {
 		{"one of fifty late", result.Generator{DispatchLag: lag(50, ms, time.Second)}, idle, false, true},
 		{"most of fifty late", result.Generator{DispatchLag: lag(50, ms+1, time.Second)}, idle, true, true},
 		{"sends wait for connections only", result.Generator{DispatchLag: lag(1000, 0, 1), SendLag: lag(1000, ms, time.Second)}, idle, false, true},
-		{"stood still", result.Generator{Stalls: stood(11 * ms)}, idle, true, true},
-		{"hardly stood still", result.Generator{Stalls: stood(10 * ms)}, idle, false, true},
+		{"stood still", result.Generator{Stalls: stood(50 * ms)}, idle, true, true},
+		{"hardly stood still", result.Generator{Stalls: stood(49 * ms)}, idle, false, true},
 		{"all cores", result.Generator{CPUPercent: number(all * 0.91)}, busy, true, true},
 		{"nearly all cores", result.Generator{CPUPercent: number(all * 0.89)}, busy, false, true},
 		{"waits more than it runs", result.Generator{CPUPercent: number(20), RunQueueNS: wait(210 * ms)}, busy, true, true},
@@ -422,9 +422,13 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: overloaded %v (%s), known %v", c.name, over, reason, known)
 		}
 	}
-	short := evidence{&result.Generator{CPUPercent: number(1), RunQueueNS: wait(starvedWait - 1)}, nil, 60 * ms}
+	short := evidence{&result.Generator{CPUPercent: number(1), RunQueueNS: wait(leastWait - 1)}, nil, 60 * ms}
 	if over, reason, _ := short.judge(); over {
 		t.Errorf("a wait of chance: %s", reason)
+	}
+	long := evidence{&result.Generator{Stalls: stood(60 * ms)}, nil, 7 * time.Second}
+	if over, reason, _ := long.judge(); over {
+		t.Errorf("less than a hundredth: %s", reason)
 	}
 	if text := words(1_234_567) + ", " + words(999) + ", " + words(61e9) + ", " + words(2500); text != "1.23 ms, 999 ns, 61 s, 2.5 µs" {
 		t.Error(text)

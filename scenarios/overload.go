@@ -18,15 +18,15 @@ const (
 	lagCount = 100
 	cpuLimit = 90.0 // percent of the cores the generator may use
 	// stallLimit is the share of the main phase, in percent, that the generator may
-	// stand still.
+	// stand still; less than leastWait in all is chance, or its own goroutines.
 	stallLimit = 1.0
+	leastWait  = 50 * time.Millisecond
 	// starvedLimit is the share of the main phase, in percent of one core, beyond
 	// which a wait for cores that is longer than the use of them counts, if it is
-	// starvedWait at least: a shorter one is chance. Threads also wait for each other
-	// where cores are to be had, so that the machine must have been busy, or, in a
-	// phase too short to tell, the wait starvedTimes as long as the use.
+	// leastWait. Threads also wait for each other where cores are to be had, so that
+	// the machine must have been busy, or, in a phase too short to tell, the wait
+	// starvedTimes as long as the use.
 	starvedLimit = 10.0
-	starvedWait  = 50 * time.Millisecond
 	starvedTimes = 2
 )
 
@@ -51,7 +51,7 @@ func (e evidence) judge() (over bool, reason string, known bool) {
 		reason = lateness(e.ReadLag, "read", "the data", "it had arrived")
 	case late(e.DispatchLag):
 		reason = lateness(e.DispatchLag, "came to", "the sends", "they were due")
-	case e.Stalls != nil && e.share(e.Stalls.TotalNS) > stallLimit:
+	case e.Stalls != nil && time.Duration(e.Stalls.TotalNS) >= leastWait && e.share(e.Stalls.TotalNS) > stallLimit:
 		reason = fmt.Sprintf("the generator stood still for %s of %s, for up to %s at a time",
 			words(e.Stalls.TotalNS), words(int64(e.elapsed)), words(e.Stalls.MaxNS))
 	case e.CPUPercent != nil && *e.CPUPercent > cpuLimit*float64(cores):
@@ -88,7 +88,7 @@ func (e evidence) busy() bool {
 }
 
 func (e evidence) starved() bool {
-	if e.CPUPercent == nil || e.RunQueueNS == nil || time.Duration(*e.RunQueueNS) < starvedWait {
+	if e.CPUPercent == nil || e.RunQueueNS == nil || time.Duration(*e.RunQueueNS) < leastWait {
 		return false
 	}
 	waited, used := e.share(*e.RunQueueNS), *e.CPUPercent
