@@ -75,7 +75,7 @@ func (r Rooms) send(ctx context.Context, s *session, sent *sending) error {
 	} else {
 		err = r.iterate(ctx, s, sent)
 	}
-	sent.elapsed = time.Duration(s.people.Clock().Now() - began)
+	sent.elapsed = max(0, time.Duration(s.people.Clock().Now()-began)) // an offering begins a little later
 	sent.live = s.people.Live()
 	if r.Arrivals == nil && r.Slow.Count == 0 {
 		return err // the iterations have waited for all
