@@ -199,6 +199,28 @@ func TestOpenModelInterrupted(t *testing.T) {
 	}
 }
 
+// TestInterruptEndsTheDrain: what is still to come when the user stops the run is
+// waited for a little, and no longer.
+func TestInterruptEndsTheDrain(t *testing.T) {
+	_, env := serve(t, faulty(t, "delay=1h,every=10"))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	env.Show = when(func(p Progress) bool { return p.Phase == phaseDrain }, cancel)
+	began := time.Now()
+	r := offer(asked(6, stream.Auto), load.Constant, 50, 200*time.Millisecond)
+	run, err := r.Run(ctx, env)
+	if !errors.Is(err, context.Canceled) || !run.Interrupted {
+		t.Fatalf("error %v", err)
+	}
+	check(t, run)
+	if took := time.Since(began); took > r.Timeout/2 {
+		t.Errorf("it took %s to end", took)
+	}
+	if d := run.Delivery; d.Received != 54 || *d.Lost != 6 {
+		t.Errorf("account %+v", accountOf(d))
+	}
+}
+
 func TestOpenModelWithTimestamps(t *testing.T) {
 	_, env := serve(t, testserver.Config{})
 	r := offer(asked(30, stream.Auto), load.Constant, 200, 200*time.Millisecond)

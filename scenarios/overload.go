@@ -47,13 +47,13 @@ func (e evidence) judge() (over bool, reason string, known bool) {
 		queued = fmt.Sprintf("its threads waited for a core for %s in all", words(*e.RunQueueNS))
 	}
 	switch {
+	case e.Stalls != nil && time.Duration(e.Stalls.TotalNS) >= leastWait && e.share(e.Stalls.TotalNS) > stallLimit:
+		reason = fmt.Sprintf("the generator stood still for %s of %s, for up to %s at a time",
+			words(e.Stalls.TotalNS), words(int64(e.elapsed)), words(e.Stalls.MaxNS))
 	case late(e.ReadLag):
 		reason = lateness(e.ReadLag, "read", "the data", "it had arrived")
 	case late(e.DispatchLag):
 		reason = lateness(e.DispatchLag, "came to", "the sends", "they were due")
-	case e.Stalls != nil && time.Duration(e.Stalls.TotalNS) >= leastWait && e.share(e.Stalls.TotalNS) > stallLimit:
-		reason = fmt.Sprintf("the generator stood still for %s of %s, for up to %s at a time",
-			words(e.Stalls.TotalNS), words(int64(e.elapsed)), words(e.Stalls.MaxNS))
 	case e.CPUPercent != nil && *e.CPUPercent > cpuLimit*float64(cores):
 		reason = fmt.Sprintf("the generator used %.0f %% of a core, of %d cores in all", *e.CPUPercent, cores)
 	case e.starved():

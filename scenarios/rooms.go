@@ -81,11 +81,9 @@ func (r Rooms) send(ctx context.Context, s *session, sent *sending) error {
 		return err // the iterations have waited for all
 	}
 	s.enter(phaseDrain)
-	most := r.Timeout
-	if interrupted(err) {
-		most = min(most, drainAfterInterrupt)
+	if derr := s.people.Drain(ctx, r.Timeout, drainAfterInterrupt); err == nil {
+		err = derr
 	}
-	s.people.Drain(context.WithoutCancel(ctx), most)
 	if silent, f := s.people.Silent(); err == nil && silent {
 		return silence("", f)
 	}

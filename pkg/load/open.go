@@ -222,32 +222,34 @@ func (p *Population) each(f func(*shard)) {
 // Drain waits, once the sending is over, until every send has an outcome and every
 // copy that is still to come has arrived, but no longer than most. Then slow readers
 // are let read freely, and it waits for theirs, again no longer than most and only
-// as long as anything comes. It returns early when ctx is done or nobody is left,
-// and lets no further send begin. What has not arrived when it returns is lost,
-// unless it comes before Close.
-func (p *Population) Drain(ctx context.Context, most time.Duration) {
-	p.await(ctx, most, func() bool { return p.owed(false) <= 0 })
+// as long as anything comes. Once ctx is done no further send begins, and it waits for
+// at most grace more; the error is then ctx's. It returns early when nobody is left.
+// What has not arrived when it returns is lost, unless it comes before Close.
+func (p *Population) Drain(ctx context.Context, most, grace time.Duration) error {
+	p.await(ctx, most, grace, func() bool { return p.owed(false) <= 0 })
 	p.each((*shard).stopOffering)
 	if p.cfg.Slow.Count == 0 {
-		return
+		return ctx.Err()
 	}
 	p.readFreely()
 	last, idle := p.Live().Activity, time.Now()
-	p.await(ctx, most, func() bool {
+	p.await(ctx, most, grace, func() bool {
 		if now := p.Live().Activity; now != last {
 			last, idle = now, time.Now()
 		}
 		return p.owed(true) <= 0 || time.Since(idle) > drainIdle
 	})
+	return ctx.Err()
 }
 
-// await waits until done, but no longer than most, nor when ctx is done or nobody is
-// left.
-func (p *Population) await(ctx context.Context, most time.Duration, done func() bool) {
+// await waits until done, but no longer than most, than grace from when ctx is done,
+// nor when nobody is left.
+func (p *Population) await(ctx context.Context, most, grace time.Duration, done func() bool) {
 	deadline := time.NewTimer(most)
 	defer deadline.Stop()
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
+	interrupt := ctx.Done()
 	for !done() {
 		select {
 		case <-ticker.C:
@@ -255,8 +257,10 @@ func (p *Population) await(ctx context.Context, most time.Duration, done func() 
 			return
 		case <-p.ended:
 			return
-		case <-ctx.Done():
-			return
+		case <-interrupt:
+			interrupt = nil
+			p.each((*shard).stopOffering)
+			deadline.Reset(min(grace, most))
 		}
 	}
 }

@@ -215,7 +215,7 @@ func whyBehind(run *result.Run, few bool) string {
 			text += ", and they waited for a connection"
 		}
 	case value(run.Delivery.Sends.Crowded) > 0:
-		text += ": " + count(*run.Delivery.Sends.Crowded) + " came when each connection had one"
+		text += ": " + count(*run.Delivery.Sends.Crowded) + " messages came due when each connection had one"
 		if n := run.Params.SendConnections; n != nil {
 			text += ", of " + count(int64(*n))
 		}

@@ -349,7 +349,7 @@ func TestSendsBehind(t *testing.T) {
 		want          string
 	}{
 		{"one in a hundred", 100, new(spread(10_000, us)), new(spread(10_000, us)), new(64), 90, false,
-			"100 of 10,000 began more than 1 ms after they were due, by up to 11.0 µs: 90 came when each connection had one, of 64; the server "},
+			"100 of 10,000 began more than 1 ms after they were due, by up to 11.0 µs: 90 messages came due when each connection had one, of 64; the server "},
 		{"more", 101, new(spread(10_000, 2*ms)), new(spread(10_000, us)), nil, 0, true,
 			"101 of 10,000 began more than 1 ms after they were due, by 8.00 ms at p99 of all sends: a connection had to be made for them first"},
 		{"the generator", 500, new(spread(10_000, 2*ms)), new(spread(10_000, ms)), new(64), 0, true,
