@@ -1,7 +1,6 @@
 package testserver
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -78,26 +77,14 @@ func TestFaultDelaySomeKeepsTheOrder(t *testing.T) {
 }
 
 func TestFaultDelayIsCutShortByTheEnd(t *testing.T) {
-	s, err := New(Config{Faults: []Fault{{Kind: FaultDelay, Every: 1, Delay: time.Hour}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx) }()
+	s, stop := startStoppable(t, Config{Faults: []Fault{{Kind: FaultDelay, Every: 1, Delay: time.Hour}}})
 	c := subscribe(t, s.URL(), "room=a")
 	p := newPoster(t, s.URL())
 	p.post("a", "1")
 	p.post("a", "2")
-	cancel()
+	stop()
 	c.want("1", "2")
 	c.wantEnd(true)
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
 }
 
 func TestFaultDelayIsSummed(t *testing.T) {

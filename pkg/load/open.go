@@ -99,25 +99,18 @@ func (p *Population) Silent() (silent bool, f *stream.Failure) {
 
 // offerShards has every shard begin, soon, and returns when.
 func (p *Population) offerShards(a Arrivals, d time.Duration) (began int64) {
-	senders := make([]int, len(p.shards))
-	all := 0
 	p.each(func(s *shard) {
 		s.offering = &offering{senders: s.turns()}
 		s.reserve()
 		s.recorder.Sends.Lag.Reserve()
 		s.recorder.Sends.DispatchLag.Reserve()
 	})
-	for i, s := range p.shards {
-		senders[i] = len(s.offering.senders)
-		all += senders[i]
+	all, first := 0, map[*shard]int{}
+	for _, s := range p.shards {
+		first[s] = all
+		all += len(s.offering.senders)
 	}
 	began = p.clock.Now() + int64(headStart)
-	first := map[*shard]int{}
-	before := 0
-	for i, s := range p.shards {
-		first[s] = before
-		before += senders[i]
-	}
 	p.depart(func(s *shard) {
 		o := s.offering
 		o.begun, o.end = began, began+int64(d)

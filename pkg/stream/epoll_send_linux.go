@@ -127,15 +127,7 @@ func (s *sendPool) expect(i int32) {
 
 // take takes the next message out of the queue that is not called off.
 func (s *sendPool) take() (tag Tag, v target.Vars, ok bool) {
-	for {
-		m, any := s.queue.pop()
-		if !any {
-			return 0, v, false
-		}
-		if v, ok = s.e.cfg.Handler.Message(m.tag, m.due); ok {
-			return m.tag, v, true
-		}
-	}
+	return nextMessage(&s.queue, s.e.cfg.Handler)
 }
 
 // serve sends a message over connection i, which is free, or lets it wait for

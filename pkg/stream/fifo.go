@@ -1,11 +1,5 @@
 package stream
 
-// message is a send that waits for a connection.
-type message struct {
-	tag Tag
-	due int64 // on the Clock
-}
-
 // fifo is a queue. What was taken out makes room again, so that it stays as large
 // as what waits in it. The zero value is empty.
 type fifo[T any] struct {

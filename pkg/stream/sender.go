@@ -136,15 +136,7 @@ func (s *sender) connect() (nc, tcp net.Conn, err error) {
 
 // take takes the next message out of the queue that is not called off.
 func (s *sender) take() (tag Tag, v target.Vars, ok bool) {
-	for {
-		m, any := s.queue.pop()
-		if !any {
-			return 0, v, false
-		}
-		if v, ok = s.s.cfg.Handler.Message(m.tag, m.due); ok {
-			return m.tag, v, true
-		}
-	}
+	return nextMessage(&s.queue, s.s.cfg.Handler)
 }
 
 // serve sends a message over l, or waits for one. It leaves the engine's context
