@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -21,10 +20,12 @@ type byteStream interface {
 // client is one subscription. There are many, so it is kept small.
 type client struct {
 	conn byteStream
-	raw  syscall.RawConn // nil when all writes go through the outbox
 	room *room
+	slot int // place in room.members; guarded by room.mu
+	// fd is noDescriptor when all writes go through the outbox. It may be written
+	// to while mu is held and closed is false: conn is closed under mu alone.
+	fd   int32
 	bare bool // the body has no chunked framing (HTTP/1.0, HTTP/2)
-	slot int  // place in room.members; guarded by room.mu
 
 	faults *memberFaults // nil without Config.Faults; guarded by room.mu
 
@@ -35,6 +36,9 @@ type client struct {
 
 	scratch [8]byte // what watch reads into
 }
+
+// noDescriptor is the fd of a client without one.
+const noDescriptor = -1
 
 // outbox holds what the kernel did not take. It exists only while a goroutine
 // drains it, and while it exists nobody else writes: that keeps the order and
@@ -74,14 +78,14 @@ func (c *client) over() bool {
 // send hands p to the client without ever blocking and reports whether it was
 // accepted. p is not kept. A client with more than Config.ClientBuffer bytes
 // waiting behind the write it is stuck in is dropped.
-func (s *Server) send(c *client, w *rawWriter, p []byte) bool {
+func (s *Server) send(c *client, p []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.ending {
 		return false
 	}
-	if c.out == nil && c.raw != nil {
-		n, err := w.try(c.raw, p)
+	if c.out == nil && c.fd != noDescriptor {
+		n, err := tryWrite(int(c.fd), p)
 		if err != nil {
 			c.abortLocked(false)
 			return false
@@ -159,7 +163,7 @@ func (s *Server) drain(c *client) {
 // end closes the client once all it was sent, then tail, is written. Writes
 // that have to wait give up at deadline, if there is one. It reports false when
 // the client has ended already.
-func (s *Server) end(c *client, w *rawWriter, tail []byte, deadline time.Time) bool {
+func (s *Server) end(c *client, tail []byte, deadline time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.ending {
@@ -169,11 +173,11 @@ func (s *Server) end(c *client, w *rawWriter, tail []byte, deadline time.Time) b
 		// On failure the connection is gone, which the write will tell.
 		_ = c.conn.SetWriteDeadline(deadline)
 	}
-	if c.out == nil && c.raw != nil {
+	if c.out == nil && c.fd != noDescriptor {
 		n := 0
 		if len(tail) > 0 {
 			var err error
-			if n, err = w.try(c.raw, tail); err != nil {
+			if n, err = tryWrite(int(c.fd), tail); err != nil {
 				n = len(tail)
 			}
 		}

@@ -75,7 +75,9 @@ type Config struct {
 
 	CertFile, KeyFile string // PEM files; both set serves TLS, with HTTP/2
 
-	Pprof bool // serves /debug/pprof
+	Pprof bool // serves /debug/pprof, beside everything else
+	// Profile says how the server can be profiled without that; nil is not at all.
+	Profile *ProfileConfig
 
 	// Workers above 1 runs that many worker processes. Unix only.
 	Workers int
@@ -195,6 +197,9 @@ func (c Config) prepared() (Config, error) {
 		case len(c.WorkerCommand) == 0:
 			return c, errors.New("workers need a worker command")
 		}
+	}
+	if err := c.Profile.check(c.Workers); err != nil {
+		return c, err
 	}
 	if err := CheckFaults(c.Faults); err != nil {
 		return c, err

@@ -10,13 +10,20 @@
 // its messages in one order, and ids grow with that order.
 //
 // The server must not be what is measured, so a subscription costs little: the
-// connection is taken over from net/http, its buffers are let go, and what
-// stays is one goroutine that waits for the client to leave. A copy is one
-// non-blocking write from the goroutine that handles the post; nothing is
-// queued and nobody is woken. Only when the kernel does not take everything
-// does the rest go to a bounded buffer of that client, which a goroutine
-// drains; when the bound is passed the client is dropped and counted. TLS,
-// HTTP/2 and systems without raw writes always use that buffer.
+// connection's buffers are let go, and what stays is one goroutine that waits for
+// the client to leave. A copy is one non-blocking write from the goroutine that
+// handles the post; nothing is queued and nobody is woken. Only when the kernel
+// does not take everything does the rest go to a bounded buffer of that client,
+// which a goroutine drains; when the bound is passed the client is dropped and
+// counted. TLS, HTTP/2 and systems without raw writes always use that buffer.
+//
+// # Front
+//
+// Messages and subscriptions in their plain form are served without net/http, by a
+// front that accepts the connections: from the request to the answer a message
+// allocates nothing. A connection on which anything else comes is passed on to
+// net/http for good, and with TLS, credentials, CORS or faults net/http serves all.
+// What a client sees is the same, byte for byte.
 //
 // # Cluster
 //

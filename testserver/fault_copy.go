@@ -42,9 +42,9 @@ func (p *parcel) append(q *parcel) {
 // deliver sends a parcel and reports whether the client took it. It is counted
 // before, so that what a client has read has been counted, and struck off again
 // when the client has gone.
-func (s *Server) deliver(c *client, w *rawWriter, p *parcel) bool {
+func (s *Server) deliver(c *client, p *parcel) bool {
 	s.count(p, 1)
-	if s.send(c, w, p.bytes) {
+	if s.send(c, p.bytes) {
 		return true
 	}
 	s.count(p, -1)
@@ -59,13 +59,13 @@ func (s *Server) count(p *parcel, sign int64) {
 }
 
 // sendFaulty is the stage of copies. The lock of the members' room is held.
-func (s *Server) sendFaulty(members []*client, w *rawWriter, f frame) (receivers int) {
+func (s *Server) sendFaulty(members []*client, f frame) (receivers int) {
 	var p parcel
 	for _, c := range members {
 		if c.over() {
 			continue // so that what is counted does not hang on when it leaves
 		}
-		if s.meetFate(c, w, f) {
+		if s.meetFate(c, f) {
 			receivers++
 			continue
 		}
@@ -80,13 +80,13 @@ func (s *Server) sendFaulty(members []*client, w *rawWriter, f frame) (receivers
 			p.add(c.faults.heldBy, 1)
 			s.inject.forget(c)
 		}
-		if !s.deliver(c, w, &p) {
+		if !s.deliver(c, &p) {
 			continue
 		}
 		s.awaitTaken(c)
 		receivers++
 		c.faults.copies += p.copies
-		s.nearFate(c, w)
+		s.nearFate(c)
 	}
 	return receivers
 }
@@ -174,7 +174,7 @@ func (in *injector) forget(c *client) {
 
 // meetFate does to a subscription what befalls it in place of its next copy; it
 // reports false when that copy is to be sent.
-func (s *Server) meetFate(c *client, w *rawWriter, f frame) bool {
+func (s *Server) meetFate(c *client, f frame) bool {
 	fate := c.faults.fate
 	if fate == nil || c.faults.copies < fate.After {
 		return false
@@ -183,22 +183,22 @@ func (s *Server) meetFate(c *client, w *rawWriter, f frame) bool {
 	case FaultStall:
 		fate.done.Add(1)
 	case FaultHalf:
-		s.cut(c, w, c.half(f), fate)
+		s.cut(c, c.half(f), fate)
 	case FaultGarbage:
-		s.cut(c, w, garbage(c.bare), fate)
+		s.cut(c, garbage(c.bare), fate)
 	}
 	return true
 }
 
 // nearFate does what befalls a subscription as soon as its last copy is sent.
-func (s *Server) nearFate(c *client, w *rawWriter) {
+func (s *Server) nearFate(c *client) {
 	fate := c.faults.fate
 	if fate == nil || c.faults.copies < fate.After {
 		return
 	}
 	switch fate.Kind {
 	case FaultClose:
-		s.cut(c, w, nil, fate)
+		s.cut(c, nil, fate)
 	case FaultStall:
 		// Nothing is held back now: that went out with this copy.
 		c.faults.stalled = true
@@ -207,12 +207,12 @@ func (s *Server) nearFate(c *client, w *rawWriter) {
 
 // cut closes the client behind last without an end of the body, and counts it,
 // before the client can see it, unless that has left at this moment.
-func (s *Server) cut(c *client, w *rawWriter, last []byte, why *activeFault) {
+func (s *Server) cut(c *client, last []byte, why *activeFault) {
 	if h, ok := c.conn.(*http2Stream); ok {
 		h.cut.Store(true)
 	}
 	why.done.Add(1)
-	if !s.end(c, w, last, time.Time{}) {
+	if !s.end(c, last, time.Time{}) {
 		why.done.Add(-1)
 	}
 }
@@ -253,11 +253,11 @@ func garbage(bare bool) []byte {
 
 // endHeld sends a copy that a fault holds back, so that a run that ends has lost
 // nothing but what was dropped. The room's lock is held.
-func (s *Server) endHeld(c *client, w *rawWriter) {
+func (s *Server) endHeld(c *client) {
 	if c.faults == nil || c.faults.held == nil {
 		return
 	}
 	p := c.faults.held
 	s.inject.forget(c)
-	s.deliver(c, w, p)
+	s.deliver(c, p)
 }

@@ -116,7 +116,7 @@ func (in *injector) delayed(r *room, f frame) bool {
 }
 
 // misroute is the last stage of a message.
-func (s *Server) misroute(from *room, w *rawWriter, f frame) {
+func (s *Server) misroute(from *room, f frame) {
 	for i := range s.inject.faults {
 		a := &s.inject.faults[i]
 		if a.Kind != FaultMisroute || !a.due(from.name) {
@@ -132,7 +132,7 @@ func (s *Server) misroute(from *room, w *rawWriter, f frame) {
 			var p parcel
 			p.fill(to.members[stray].payload(f))
 			p.add(a, 1)
-			s.deliver(to.members[stray], w, &p)
+			s.deliver(to.members[stray], &p)
 		}
 		to.mu.Unlock()
 	}
@@ -203,7 +203,6 @@ func (l *delayLine) pop(now time.Time, all bool) (m delayedMessage, wait time.Du
 
 // runDelays delivers delayed messages until ctx ends, then those left at once.
 func (s *Server) runDelays(ctx context.Context) {
-	w := newRawWriter()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -211,7 +210,7 @@ func (s *Server) runDelays(ctx context.Context) {
 		if ok {
 			s.inject.ice.enter()
 			m.room.mu.Lock()
-			s.sendFaulty(m.members, w, m.frame)
+			s.sendFaulty(m.members, m.frame)
 			m.room.delayed--
 			m.room.mu.Unlock()
 			s.inject.ice.leave()

@@ -122,7 +122,7 @@ func subscribeHTTP2(t *testing.T, s *Server, client *http.Client) *sub {
 }
 
 func members(s *Server, room string) int {
-	r := s.lookup(room)
+	r := s.lookup([]byte(room))
 	if r == nil {
 		return 0
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"net/url"
@@ -179,22 +180,28 @@ func (s *Server) serveMessage(w http.ResponseWriter, r *http.Request, escaped st
 		fail(w, http.StatusBadRequest, "the message did not arrive: "+err.Error())
 		return
 	}
-	got, err := s.publish(r.Context(), room, typ, body.b)
+	got, err := s.publish(r.Context(), []byte(room), typ, body.b)
 	if err != nil {
-		fail(w, http.StatusServiceUnavailable, "not delivered: "+err.Error())
+		fail(w, http.StatusServiceUnavailable, notDelivered(err))
 		return
 	}
-	answer := append(body.b[:0], `{"receivers":`...)
-	answer = strconv.AppendInt(answer, int64(got.receivers), 10)
-	if s.cfg.IDs {
-		answer = append(answer, `,"id":"`...)
-		answer = strconv.AppendUint(answer, got.id, 10)
-		answer = append(answer, '"')
-	}
-	answer = append(answer, "}\n"...)
-	body.b = answer
+	body.b = s.appendReceipt(body.b[:0], got)
 	w.Header()["Content-Type"] = s.jsonCT
-	_, _ = w.Write(answer) // a sender that hung up needs no answer
+	_, _ = w.Write(body.b) // a sender that hung up needs no answer
+}
+
+func notDelivered(err error) string { return "not delivered: " + err.Error() }
+
+// appendReceipt appends what a sender is told about a message.
+func (s *Server) appendReceipt(dst []byte, got receipt) []byte {
+	dst = append(dst, `{"receivers":`...)
+	dst = strconv.AppendInt(dst, int64(got.receivers), 10)
+	if s.cfg.IDs {
+		dst = append(dst, `,"id":"`...)
+		dst = strconv.AppendUint(dst, got.id, 10)
+		dst = append(dst, '"')
+	}
+	return append(dst, "}\n"...)
 }
 
 var errTooLong = errors.New("the message is longer than " + strconv.Itoa(MaxBody) + " bytes")
@@ -309,14 +316,23 @@ func (s *Server) subscribeHTTP1(w http.ResponseWriter, r *http.Request, room str
 		fail(w, http.StatusInternalServerError, "connection cannot be taken over: "+err.Error())
 		return
 	}
-	c := &client{conn: conn, raw: rawConn(conn), bare: !r.ProtoAtLeast(1, 1)}
-	if err := s.join(c, room, s.appendHead(make([]byte, 0, 512), r, c.bare), from); err != nil {
+	if passed, ok := conn.(*passedConn); ok {
+		conn = passed.TCPConn
+	}
+	bare := !r.ProtoAtLeast(1, 1)
+	s.occupy(conn, bare, room, s.appendHead(make([]byte, 0, 512), bare, s.cookie(r)), from)
+}
+
+// occupy makes a connection that the server has admitted a client, or closes it.
+func (s *Server) occupy(conn net.Conn, bare bool, room string, head []byte, from resume) {
+	c := &client{conn: conn, fd: int32(descriptor(conn)), bare: bare}
+	if err := s.join(c, room, head, from); err != nil {
 		s.release()
 		conn.Close()
 		return
 	}
 	// A goroutine of its own starts on a small stack; the one that handled the
-	// request, and net/http's buffers with it, end here.
+	// request, and its buffers with it, end here.
 	go s.watch(c)
 }
 
@@ -336,7 +352,7 @@ func (s *Server) subscribeHTTP2(w http.ResponseWriter, r *http.Request, room str
 	stream := newHTTP2Stream(w)
 	// A client that is gone already ends the request's context below.
 	_ = stream.rc.Flush()
-	c := &client{conn: stream, bare: true}
+	c := &client{conn: stream, fd: noDescriptor, bare: true}
 	if err := s.join(c, room, nil, from); err != nil {
 		s.release()
 		return
@@ -354,7 +370,7 @@ func (s *Server) subscribeHTTP2(w http.ResponseWriter, r *http.Request, room str
 
 // appendHead appends the response head (RFC 9112 section 4). An HTTP/1.0
 // client gets a body that ends with the connection.
-func (s *Server) appendHead(dst []byte, r *http.Request, bare bool) []byte {
+func (s *Server) appendHead(dst []byte, bare bool, cookie string) []byte {
 	dst = append(dst, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nX-Accel-Buffering: no\r\nDate: "...)
 	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
 	if bare {
@@ -365,7 +381,7 @@ func (s *Server) appendHead(dst []byte, r *http.Request, bare bool) []byte {
 	for _, h := range s.cors {
 		dst = append(append(append(append(dst, h.name...), ": "...), h.value...), "\r\n"...)
 	}
-	if cookie := s.cookie(r); cookie != "" {
+	if cookie != "" {
 		dst = append(append(append(dst, "Set-Cookie: "...), cookie...), "\r\n"...)
 	}
 	return append(dst, "\r\n"...)

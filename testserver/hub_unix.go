@@ -77,6 +77,7 @@ func (s *Server) serveCluster(ctx context.Context) error {
 	s.life.Lock()
 	s.hub = h
 	s.life.Unlock()
+	close(s.clustered)
 
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -323,7 +324,7 @@ func (h *hub) ask(answer func(Stats)) (token uint64) {
 	q := &statsQuery{answer: answer, rooms: make(map[string]struct{})}
 	// The hub's own share: it serves nobody, but it costs.
 	own, _ := h.s.localStats(false)
-	q.sum = Stats{PIDs: own.PIDs, CPUNS: own.CPUNS, RSSBytes: own.RSSBytes, UptimeNS: own.UptimeNS, Injected: own.Injected}
+	q.sum = Stats{PIDs: own.PIDs, Profiles: own.Profiles, CPUNS: own.CPUNS, RSSBytes: own.RSSBytes, UptimeNS: own.UptimeNS, Injected: own.Injected}
 	q.sum.Messages, q.sum.WorkersDied = h.seq, h.died
 	for _, w := range h.workers {
 		if w.alive {

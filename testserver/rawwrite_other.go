@@ -5,17 +5,11 @@ package testserver
 import (
 	"errors"
 	"net"
-	"syscall"
 )
 
-// rawWriter is not used here: rawConn offers no descriptor, so that every
-// client goes through its buffer.
-type rawWriter struct{}
+// descriptor offers none, so that every client goes through its buffer.
+func descriptor(net.Conn) int { return noDescriptor }
 
-func newRawWriter() *rawWriter { return &rawWriter{} }
-
-func (*rawWriter) try(syscall.RawConn, []byte) (int, error) {
+func tryWrite(int, []byte) (int, error) {
 	return 0, errors.ErrUnsupported
 }
-
-func rawConn(net.Conn) syscall.RawConn { return nil }

@@ -73,9 +73,9 @@ func (s *Server) exit(r *room) {
 
 // lookup finds a room to publish to; nil when it has no members and nothing is
 // remembered. The room may lose its last member meanwhile, which does no harm.
-func (s *Server) lookup(name string) *room {
+func (s *Server) lookup(name []byte) *room {
 	s.mu.RLock()
-	r := s.rooms[name]
+	r := s.rooms[string(name)]
 	s.mu.RUnlock()
 	return r
 }
@@ -105,8 +105,6 @@ func (s *Server) join(c *client, name string, head []byte, from resume) error {
 		}
 	}
 
-	w := s.writers.Get().(*rawWriter)
-	defer s.writers.Put(w)
 	box := s.buffers.Get().(*buffer)
 	defer s.putBuffer(box)
 	text := append(startFrame(box.b), s.opening...)
@@ -128,11 +126,11 @@ func (s *Server) join(c *client, name string, head []byte, from resume) error {
 	r.members = append(r.members, c)
 	// A client that is gone already is noticed by its watcher.
 	if first := append(head, c.payload(f)...); len(first) > 0 {
-		s.send(c, w, first)
+		s.send(c, first)
 	}
 	if s.stopping.Load() {
 		// The stop may have passed this room before the client was in it.
-		s.end(c, w, c.tail(), time.Now().Add(stopGrace))
+		s.end(c, c.tail(), time.Now().Add(stopGrace))
 	}
 	return nil
 }
@@ -161,14 +159,15 @@ type receipt struct {
 }
 
 // apply delivers one message to the members of a room here. An id of 0 is
-// replaced by the server's next; in a cluster the hub has given one.
-func (s *Server) apply(name, typ string, body []byte, id uint64) receipt {
+// replaced by the server's next; in a cluster the hub has given one. name and
+// body are only read during the call.
+func (s *Server) apply(name []byte, typ string, body []byte, id uint64) receipt {
 	s.messages.Add(1)
 	r := s.lookup(name)
 	if r == nil && (s.cfg.Replay > 0 || s.inject != nil) {
 		// The message is remembered, and faults count it like any other.
 		var err error
-		if r, err = s.enter(name, false); err == nil {
+		if r, err = s.enter(string(name), false); err == nil {
 			defer s.exit(r)
 		}
 	}
@@ -179,7 +178,6 @@ func (s *Server) apply(name, typ string, body []byte, id uint64) receipt {
 		return receipt{id: id}
 	}
 	box := s.buffers.Get().(*buffer)
-	w := s.writers.Get().(*rawWriter)
 
 	r.mu.Lock()
 	if id == 0 {
@@ -198,18 +196,17 @@ func (s *Server) apply(name, typ string, body []byte, id uint64) receipt {
 	receivers := 0
 	switch {
 	case s.inject == nil:
-		receivers = s.sendAll(r.members, w, f)
+		receivers = s.sendAll(r.members, f)
 	case s.inject.delayed(r, f):
 		receivers = len(r.members)
 	default:
-		receivers = s.sendFaulty(r.members, w, f)
+		receivers = s.sendFaulty(r.members, f)
 	}
 	r.mu.Unlock()
 	if s.inject != nil {
-		s.misroute(r, w, f)
+		s.misroute(r, f)
 	}
 
-	s.writers.Put(w)
 	s.putBuffer(box)
 	return receipt{receivers: receivers, id: id}
 }
@@ -217,10 +214,10 @@ func (s *Server) apply(name, typ string, body []byte, id uint64) receipt {
 // sendAll sends a message to all members. Its copies are counted before, so that
 // what a client has read has been counted, and those that nobody took struck off
 // again. The lock of the members' room is held.
-func (s *Server) sendAll(members []*client, w *rawWriter, f frame) (receivers int) {
+func (s *Server) sendAll(members []*client, f frame) (receivers int) {
 	s.deliveries.Add(uint64(len(members)))
 	for _, c := range members {
-		if s.send(c, w, c.payload(f)) {
+		if s.send(c, c.payload(f)) {
 			receivers++
 		}
 	}
@@ -263,13 +260,12 @@ func (s *Server) broadcast(f frame) {
 		s.inject.ice.enter()
 		defer s.inject.ice.leave()
 	}
-	w := newRawWriter()
 	s.everyRoom(func(r *room) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, c := range r.members {
 			if !c.stalled() {
-				s.send(c, w, c.payload(f))
+				s.send(c, c.payload(f))
 			}
 		}
 	})

@@ -29,7 +29,9 @@ type Server struct {
 	bus     bus       // nil unless this is a worker
 	started time.Time
 
-	writers sync.Pool // *rawWriter
+	// Timeouts of a connection, see the constants; tests have shorter ones.
+	headTimeout, idleTimeout time.Duration
+
 	buffers sync.Pool // *buffer
 
 	mu       sync.RWMutex
@@ -45,21 +47,25 @@ type Server struct {
 	dropped    atomic.Uint64
 	refused    atomic.Uint64
 
-	wg sync.WaitGroup // watchers and drainers
+	wg sync.WaitGroup // watchers, drainers and the front's connections
 
 	life     sync.Mutex // guards the fields below
 	listener net.Listener
-	hub      *hub // non-nil while a cluster runs
+	profiles net.Listener // nil when nobody may ask for profiles
+	hub      *hub         // non-nil while a cluster runs
+	front    *front       // nil until Serve, and where net/http does everything
 	serving  bool
 	closed   bool
 	quit     chan struct{} // closed by Close
 	served   chan struct{} // closed when Serve returns
+
+	clustered chan struct{} // closed when a cluster's workers can be asked
 }
 
 // bus connects a worker to the other workers of a cluster.
 type bus interface {
 	// publish delivers to the members on every worker.
-	publish(ctx context.Context, room, typ string, body []byte) (receipt, error)
+	publish(ctx context.Context, room []byte, typ string, body []byte) (receipt, error)
 	// stats asks for the whole cluster.
 	stats(ctx context.Context) (Stats, error)
 	// admit asks for a place among Config.MaxClients; release gives it back.
@@ -86,8 +92,12 @@ func New(cfg Config) (*Server, error) {
 		idle:    list.New(),
 		quit:    make(chan struct{}),
 		served:  make(chan struct{}),
+
+		clustered: make(chan struct{}),
+
+		headTimeout: headTimeout,
+		idleTimeout: idleTimeout,
 	}
-	s.writers.New = func() any { return newRawWriter() }
 	s.buffers.New = func() any { return &buffer{b: make([]byte, 0, 1<<10)} }
 	if cfg.Retry > 0 {
 		s.opening = AppendRetry(nil, cfg.Retry)
@@ -116,17 +126,17 @@ func (s *Server) Listen() error {
 	}
 	ln, err := net.Listen("tcp", s.cfg.Addr)
 	if err != nil {
-		// net names the operation and the address again.
-		if op, ok := errors.AsType[*net.OpError](err); ok {
-			err = op.Err
-		}
-		return fmt.Errorf("listen on %s: %w", s.cfg.Addr, err)
+		return fmt.Errorf("listen on %s: %w", s.cfg.Addr, bareListenError(err))
 	}
 	if s.cfg.ListenBacklog > 0 {
 		if err := setBacklog(ln.(*net.TCPListener), s.cfg.ListenBacklog); err != nil {
 			ln.Close()
 			return err
 		}
+	}
+	if s.profiles, err = s.cfg.Profile.listen(); err != nil {
+		ln.Close()
+		return err
 	}
 	s.listener = ln
 	return nil
@@ -170,6 +180,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.life.Unlock()
 	defer close(s.served)
 	defer s.listener.Close()
+	defer s.startProfiles(ctx)()
 
 	if s.cfg.Workers > 1 {
 		return s.serveCluster(ctx)
@@ -179,27 +190,22 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // serveAlone serves from this process, be it the only one or a worker.
 func (s *Server) serveAlone(ctx context.Context) error {
-	web := &http.Server{
-		Handler:           http.HandlerFunc(s.route),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       5 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
-	}
+	web := s.newWeb()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var chores sync.WaitGroup
 	s.startChores(running, &chores)
 	s.startStatus(running, &chores)
 
+	ln := s.openFront(ctx)
 	failed := make(chan error, 1)
 	go func() {
 		if s.cert == nil {
-			failed <- web.Serve(s.listener)
+			failed <- web.Serve(ln)
 			return
 		}
 		web.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*s.cert}, MinVersion: tls.VersionTLS12}
-		failed <- web.ServeTLS(s.listener, "", "")
+		failed <- web.ServeTLS(ln, "", "")
 	}()
 
 	grace := stopGrace
@@ -228,6 +234,17 @@ func (s *Server) serveAlone(ctx context.Context) error {
 	return err
 }
 
+// newWeb is what serves every request but those that the front does.
+func (s *Server) newWeb() *http.Server {
+	return &http.Server{
+		Handler:           http.HandlerFunc(s.route),
+		ReadHeaderTimeout: s.headTimeout,
+		IdleTimeout:       s.idleTimeout,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}
+}
+
 // startChores starts what runs beside the requests.
 func (s *Server) startChores(ctx context.Context, chores *sync.WaitGroup) {
 	if s.cfg.Heartbeat > 0 {
@@ -252,13 +269,12 @@ func (s *Server) stopClients(ctx context.Context, web *http.Server, grace time.D
 	defer cancel()
 	deadline, _ := ctx.Deadline()
 	if grace > 0 {
-		w := newRawWriter()
 		s.everyRoom(func(r *room) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			for _, c := range r.members {
-				s.endHeld(c, w)
-				s.end(c, w, c.tail(), deadline)
+				s.endHeld(c)
+				s.end(c, c.tail(), deadline)
 			}
 		})
 	}
@@ -281,6 +297,7 @@ func (s *Server) stopClients(ctx context.Context, web *http.Server, grace time.D
 		})
 	}
 	web.Close()
+	s.front.cut()
 	<-gone
 }
 
@@ -308,11 +325,14 @@ func (s *Server) Close() error {
 	}
 	s.closed = true
 	close(s.quit)
-	serving, ln := s.serving, s.listener
+	serving, ln, profiles := s.serving, s.listener, s.profiles
 	s.life.Unlock()
 	if serving {
 		<-s.served
 		return nil
+	}
+	if profiles != nil {
+		profiles.Close()
 	}
 	if ln != nil {
 		return ln.Close()
@@ -343,10 +363,11 @@ func (s *Server) release() {
 	}
 }
 
-// publish delivers a message everywhere.
-func (s *Server) publish(ctx context.Context, room, typ string, body []byte) (receipt, error) {
+// publish delivers a message everywhere. room and body are only read during the
+// call.
+func (s *Server) publish(ctx context.Context, room []byte, typ string, body []byte) (receipt, error) {
 	if s.inject != nil {
-		s.inject.freeze(room)
+		s.inject.freeze(string(room))
 	}
 	if s.bus != nil {
 		return s.bus.publish(ctx, room, typ, body)

@@ -425,7 +425,7 @@ func TestLateReaderLosesNothing(t *testing.T) {
 	for i := range n {
 		p.post("a", strings.Repeat(string(rune('a'+i%26)), 40<<10))
 	}
-	r := s.lookup("a")
+	r := s.lookup([]byte("a"))
 	r.mu.Lock()
 	c := r.members[0]
 	c.mu.Lock()
@@ -676,7 +676,7 @@ func TestTLSAndHTTP2(t *testing.T) {
 	// An HTTP/2 member is in its room a moment after its head.
 	p.until("all are in", func(st Stats) bool { return st.Clients == 6 && st.Rooms == 1 })
 	joined := func() int {
-		r := s.lookup("a")
+		r := s.lookup([]byte("a"))
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		return len(r.members)

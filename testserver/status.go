@@ -28,6 +28,9 @@ type Stats struct {
 	WorkersDied int    `json:"workers_died"`
 	UptimeNS    int64  `json:"uptime_ns"`
 	PIDs        []int  `json:"pids"` // a cluster's parent first
+	// Profiles are where each of PIDs serves its profiles, in that order, as
+	// http://host:port/debug/pprof; absent without ProfileConfig.Addr.
+	Profiles []string `json:"profiles,omitempty"`
 
 	// CPU time used and memory resident now; nil when unknown.
 	CPUNS    *int64  `json:"cpu_ns"`
@@ -111,6 +114,7 @@ func (s *Server) localStats(names bool) (Stats, []string) {
 		Workers:     1,
 		UptimeNS:    int64(time.Since(s.started)),
 		PIDs:        []int{os.Getpid()},
+		Profiles:    s.profileURLs(),
 	}
 	var rooms []string
 	s.mu.RLock()
@@ -139,6 +143,7 @@ func (a *Stats) add(b Stats) {
 	a.Refused += b.Refused
 	a.Workers += b.Workers
 	a.PIDs = append(a.PIDs, b.PIDs...)
+	a.Profiles = append(a.Profiles, b.Profiles...)
 	a.Held += b.Held
 	a.FaultDelayNS += b.FaultDelayNS
 	for i, f := range b.Injected {

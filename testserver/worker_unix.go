@@ -68,6 +68,10 @@ func RunWorker(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	s.listener = ln
+	if s.profiles, err = cfg.Config.Profile.listen(); err != nil {
+		return err
+	}
+	defer s.startProfiles(ctx)()
 	b := &workerBus{s: s, pipe: p, calls: make(map[uint64]*call)}
 	s.bus = b
 	return b.run(ctx)
@@ -128,7 +132,7 @@ func (b *workerBus) listen(stop context.CancelFunc) error {
 		f := fields{rest: payload}
 		switch kind {
 		case frameDeliver:
-			id, room, typ := f.number(), string(f.text()), string(f.text())
+			id, room, typ := f.number(), f.text(), string(f.text())
 			if f.bad {
 				return errFrame
 			}
@@ -137,7 +141,7 @@ func (b *workerBus) listen(stop context.CancelFunc) error {
 				continue
 			}
 			// Frozen, a worker must still hear that it is to stop.
-			body := bytes.Clone(f.rest)
+			room, body := bytes.Clone(room), bytes.Clone(f.rest)
 			b.s.inject.ice.orLater(func() { b.deliver(id, room, typ, body) })
 		case frameReply:
 			b.answer(f)
@@ -160,7 +164,7 @@ func (b *workerBus) listen(stop context.CancelFunc) error {
 }
 
 // deliver delivers a message here and acknowledges it.
-func (b *workerBus) deliver(id uint64, room, typ string, body []byte) {
+func (b *workerBus) deliver(id uint64, room []byte, typ string, body []byte) {
 	got := b.s.apply(room, typ, body, id)
 	b.s.ids.Store(id)
 	frame := binary.AppendUvarint(b.pipe.begin(frameAck), id)
@@ -232,7 +236,7 @@ func (b *workerBus) ask(ctx context.Context, kind byte, fill func([]byte) []byte
 	return c, nil
 }
 
-func (b *workerBus) publish(ctx context.Context, room, typ string, body []byte) (receipt, error) {
+func (b *workerBus) publish(ctx context.Context, room []byte, typ string, body []byte) (receipt, error) {
 	c, err := b.ask(ctx, framePublish, func(frame []byte) []byte {
 		return append(appendText(appendText(frame, room), typ), body...)
 	})

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ type serveOptions struct {
 	workers      count
 	clientBuffer size
 	faults       faults
+	profile      testserver.ProfileConfig
 	managed      bool // a load command started it
 	worker       bool // a cluster started it
 }
@@ -80,7 +82,10 @@ uniform:FROM-TO, exp:MEAN, normal:MEAN:DEVIATION.`,
 	flags.Var(&o.clientBuffer, "client-buffer", "what a slow client may have unread before it is dropped")
 	flags.StringVar(&c.CertFile, "cert", "", "PEM `FILE` with the certificate to serve TLS with")
 	flags.StringVar(&c.KeyFile, "key", "", "PEM `FILE` with its key")
-	flags.BoolVar(&c.Pprof, "pprof", false, "serve /debug/pprof")
+	flags.BoolVar(&c.Pprof, "pprof", false, "serve /debug/pprof on the same port")
+	flags.StringVar(&o.profile.Addr, "pprof-addr", "", "`HOST:PORT` to serve /debug/pprof alone on; each process takes a port, so use port 0 with --workers")
+	flags.IntVar(&o.profile.MutexFraction, "mutex-profile-fraction", 0, "profile one of `N` contended locks; 0: none")
+	flags.IntVar(&o.profile.BlockRate, "block-profile-rate", 0, "profile one blocking event for each `NS` nanoseconds blocked; 0: none")
 	flags.Var(&o.workers, "workers", "worker processes that share the port")
 	flags.Var(&o.faults, "fault", "something to do wrong, such as drop,every=7; repeatable")
 	flags.BoolVar(&o.managed, "managed", false, "tell the URL as JSON and end with standard input")
@@ -101,7 +106,11 @@ func (o *serveOptions) run(parent context.Context, a *App) error {
 		return err
 	}
 	if err := server.Listen(); err != nil {
-		return listenError(err, o.server.Addr)
+		addr := o.server.Addr
+		if errors.Is(err, testserver.ErrProfileListen) {
+			addr = o.profile.Addr
+		}
+		return listenError(err, addr)
 	}
 	ctx, stop := o.until(parent, a)
 	defer stop()
@@ -114,13 +123,19 @@ func (o *serveOptions) run(parent context.Context, a *App) error {
 		if len(o.faults) > 0 {
 			a.note("it does wrong: %s", &o.faults)
 		}
+		var telling sync.WaitGroup
+		telling.Go(func() { a.tellProfileURLs(ctx, server) })
+		defer telling.Wait()
 	}
 	return server.Serve(ctx)
 }
 
 func (o *serveOptions) prepare(a *App) (*testserver.Server, error) {
 	cfg := o.server
-	if err := checkAddr(cfg.Addr); err != nil {
+	if err := checkAddr("addr", cfg.Addr); err != nil {
+		return nil, err
+	}
+	if err := o.prepareProfile(&cfg); err != nil {
 		return nil, err
 	}
 	cfg.Status, cfg.Log, cfg.WorkerOutput = a.Stdout, a.log(), a.Stderr
@@ -146,14 +161,49 @@ func (o *serveOptions) prepare(a *App) (*testserver.Server, error) {
 	return server, nil
 }
 
+// prepareProfile enters how the server can be profiled.
+func (o *serveOptions) prepareProfile(cfg *testserver.Config) error {
+	p := o.profile
+	if p.Addr != "" {
+		if err := checkAddr("pprof-addr", p.Addr); err != nil {
+			return err
+		}
+	} else if !cfg.Pprof {
+		for _, rate := range []struct {
+			flag  string
+			value int
+		}{{"mutex-profile-fraction", p.MutexFraction}, {"block-profile-rate", p.BlockRate}} {
+			if rate.value != 0 {
+				return usagef("add --pprof-addr 127.0.0.1:0", "--%s=%d: nobody can ask for the profile without --pprof-addr or --pprof", rate.flag, rate.value)
+			}
+		}
+	}
+	if p != (testserver.ProfileConfig{}) {
+		cfg.Profile = &p
+	}
+	return nil
+}
+
+// tellProfileURLs says where the processes of a server can be profiled. It returns
+// once all listen, or with ctx or the server.
+func (a *App) tellProfileURLs(ctx context.Context, server *testserver.Server) {
+	urls, err := server.Profiles(ctx)
+	if err != nil {
+		a.log().Debug("where profiles are is not known", "err", err)
+	}
+	for _, url := range urls {
+		a.note("profiles at %s", url)
+	}
+}
+
 // checkAddr finds what is wrong with an address to listen on by itself.
-func checkAddr(addr string) error {
+func checkAddr(flag, addr string) error {
 	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		return usagef("write for example 127.0.0.1:8123, or port 0 for a free one", "--addr=%s: not HOST:PORT", addr)
+		return usagef("write for example 127.0.0.1:8123, or port 0 for a free one", "--%s=%s: not HOST:PORT", flag, addr)
 	}
 	return nil
 }
@@ -176,10 +226,14 @@ func (o *serveOptions) until(parent context.Context, a *App) (context.Context, f
 
 // listenError adds what can be done about an address that cannot be had.
 func listenError(err error, addr string) error {
+	flag := "--addr"
+	if errors.Is(err, testserver.ErrProfileListen) {
+		flag = "--pprof-addr"
+	}
 	_, port, _ := net.SplitHostPort(addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return &hinted{err, "another server holds port " + port + ": stop it, or choose a free port with --addr 127.0.0.1:0"}
+		return &hinted{err, "another server holds port " + port + ": stop it, or choose a free port with " + flag + " 127.0.0.1:0"}
 	case errors.Is(err, syscall.EACCES):
 		return &hinted{err, "choose a port above 1023"}
 	}
