@@ -47,7 +47,7 @@ test: ## run the tests, with the race detector where it works
 # of these packages that hold the budgets leave themselves out there.
 .PHONY: budgets
 budgets: ## run the tests of memory and allocations, which the race detector rules out
-	$(GO) test -shuffle=on ./pkg/sse ./pkg/stream/...
+	$(GO) test -shuffle=on ./pkg/sse ./pkg/stream/... ./testserver
 
 .PHONY: lint
 lint: ## run the linters of .golangci.yml
@@ -93,9 +93,18 @@ cross: ## build and vet for the other systems
 fuzz: ## run every fuzz target for FUZZTIME
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz
 
-.PHONY: bench
-bench: ## run the benchmarks, BENCH of them, COUNT times
+.PHONY: microbench
+microbench: ## run the packages' benchmarks, BENCH of them, COUNT times
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./...
+
+# Seven minutes on a machine that should do nothing else. BENCHFLAGS=-h lists what
+# there is, BENCHFLAGS='-run rooms' measures a part, and BENCHFLAGS=-no-write leaves
+# results/bench as it is.
+BENCHFLAGS ?=
+.PHONY: bench
+bench: build ## hold sseload against the least that a client must do, and against its budgets
+	$(GO) build -trimpath -o bin/ ./cmd/floor
+	$(GO) run ./cmd/bench $(if $(filter-out go,$(GO)),-go '$(GO)') $(BENCHFLAGS)
 
 # Both tables of the 2014 findings, with their second between iterations: about
 # eight minutes on a machine that should do nothing else.
@@ -123,6 +132,13 @@ witness: build ## check the reported latencies against the packets of the runs
 .PHONY: proofs
 proofs: build ## make the proofs of docs/measurement.md anew, into results/
 	.ci/proofs
+
+# Three minutes on a machine that should do nothing else. ROUNDS=1 is a trial of it,
+# and OUT=… puts the table elsewhere.
+.PHONY: servers
+servers: build ## compare the reference server with two others, into results/
+	$(GO) build -trimpath -o bin/ ./testserver/peer
+	.ci/servers
 
 .PHONY: faults
 faults: build ## make the pictures of docs/faults.md anew

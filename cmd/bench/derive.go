@@ -1,0 +1,230 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+)
+
+// spread is the median of some figures, with the smallest and the largest.
+type spread struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+	Rounds int     `json:"rounds"` // how many figures there were
+}
+
+// spreadOf returns nil when there are none.
+func spreadOf(figures []float64) *spread {
+	n := len(figures)
+	if n == 0 {
+		return nil
+	}
+	sorted := slices.Sorted(slices.Values(figures))
+	return &spread{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Min: sorted[0], Max: sorted[n-1], Rounds: n}
+}
+
+// measure is one thing that a trial tells.
+type measure string
+
+const (
+	connectTime  measure = "connect_ns"
+	connectCPU   measure = "connect_cpu_ns_per_client"
+	sendTime     measure = "send_ns"
+	deliveryCPU  measure = "cpu_ns_per_million_copies"
+	clientMemory measure = "rss_bytes_per_client"
+)
+
+// measures are those of a shape's trials.
+func (s *shape) measures() []measure {
+	switch {
+	case s.Memory:
+		return []measure{connectTime, connectCPU, clientMemory}
+	case !s.sends():
+		return []measure{connectTime, connectCPU}
+	case s.Rate > 0: // how long that takes is given
+		return []measure{deliveryCPU}
+	}
+	return []measure{deliveryCPU, sendTime}
+}
+
+// judged is what the shape's Budget is about.
+func (s *shape) judged() measure {
+	if s.sends() {
+		return deliveryCPU
+	}
+	return connectTime
+}
+
+// figure is what the trial says of m, if it says anything.
+func (t *trial) figure(m measure) (v float64, ok bool) {
+	share := func(of *int64, among float64) (float64, bool) {
+		if of == nil || among <= 0 {
+			return 0, false
+		}
+		return float64(*of) / among, true
+	}
+	switch m {
+	case connectTime, sendTime:
+		return share(t.ElapsedNS, 1)
+	case connectCPU:
+		return share(t.CPUNS, float64(t.Clients))
+	case deliveryCPU:
+		if t.Copies == nil {
+			return 0, false
+		}
+		return share(t.CPUNS, float64(*t.Copies)/1e6)
+	case clientMemory:
+		if t.RSSPerClientBytes == nil {
+			return 0, false
+		}
+		return *t.RSSPerClientBytes, true
+	}
+	return 0, false
+}
+
+// comparison is one contender's figures of one measure over all rounds.
+type comparison struct {
+	Shape     string  `json:"shape"`
+	Measure   measure `json:"measure"`
+	Contender string  `json:"contender"`
+	Value     *spread `json:"value"` // null: no trial told
+	Ratio     *spread `json:"ratio"` // to the floor of the same round; null for the floor itself, for memory, and when no round has both
+}
+
+// compare works out all comparisons from the good trials.
+func compare(shapes []shape, trials []trial) []comparison {
+	figures := map[string]float64{}
+	key := func(round int, shape string, m measure, contender string) string {
+		return fmt.Sprint(round, shape, m, contender)
+	}
+	last := 0
+	for i := range trials {
+		t := &trials[i]
+		last = max(last, t.Round)
+		for _, m := range []measure{connectTime, connectCPU, sendTime, deliveryCPU, clientMemory} {
+			if v, ok := t.figure(m); ok && t.good() {
+				figures[key(t.Round, t.Shape, m, t.Contender)] = v
+			}
+		}
+	}
+	var all []comparison
+	for i := range shapes {
+		s := &shapes[i]
+		for _, m := range s.measures() {
+			for _, contender := range s.Contenders {
+				var values, ratios []float64
+				for round := 1; round <= last; round++ {
+					v, ok := figures[key(round, s.Name, m, contender)]
+					if !ok {
+						continue
+					}
+					values = append(values, v)
+					if floor := figures[key(round, s.Name, m, floorName)]; floor > 0 && m != clientMemory && contender != floorName {
+						ratios = append(ratios, v/floor)
+					}
+				}
+				all = append(all, comparison{Shape: s.Name, Measure: m, Contender: contender, Value: spreadOf(values), Ratio: spreadOf(ratios)})
+			}
+		}
+	}
+	return all
+}
+
+// The verdicts.
+const (
+	kept        = "kept"
+	missed      = "missed"
+	notMeasured = "not measured"
+	notJudged   = "not judged" // a quick run shows nothing
+)
+
+// unit is what a budget is in.
+type unit string
+
+const (
+	floors         unit = "floors"
+	bytesPerClient unit = "bytes a client"
+	bytesPerSecond unit = "bytes per second"
+	allocations    unit = "allocations"
+)
+
+// verdict is one budget with what was measured.
+type verdict struct {
+	What     string  `json:"what"`
+	Unit     unit    `json:"unit"`
+	AtLeast  bool    `json:"at_least"` // the budget is the least, not the most
+	Budget   float64 `json:"budget"`
+	Measured *spread `json:"measured"`
+	Verdict  string  `json:"verdict"`
+}
+
+// The budgets that are no ratio to the floor.
+const (
+	memoryBudget = 512 // bytes a client
+	speedBudget  = 1e9 // bytes of 100-byte events per second, on one core
+)
+
+// judge holds everything against its budget. The budget of allocations holds for
+// every run, the others for the median.
+func judge(shapes []shape, comparisons []comparison, decodings []decoding, quick bool) []verdict {
+	find := func(s *shape, m measure) comparison {
+		i := slices.IndexFunc(comparisons, func(c comparison) bool {
+			return c.Shape == s.Name && c.Measure == m && c.Contender == judged
+		})
+		if i < 0 {
+			return comparison{}
+		}
+		return comparisons[i]
+	}
+	var all []verdict
+	for i := range shapes {
+		s := &shapes[i]
+		what := "time of " + s.What
+		if s.sends() {
+			what = "CPU per million copies, " + s.What
+		}
+		all = append(all, verdict{What: what, Unit: floors, Budget: s.Budget, Measured: find(s, s.judged()).Ratio})
+		if s.Memory {
+			all = append(all, verdict{
+				What: "user memory a client, of " + grouped(s.Clients), Unit: bytesPerClient, Budget: memoryBudget,
+				Measured: find(s, clientMemory).Value,
+			})
+		}
+	}
+	if len(decodings) > 0 {
+		var speeds, allocs []float64
+		for _, d := range decodings {
+			speeds, allocs = append(speeds, d.BytesPerSecond), append(allocs, d.AllocsPerPass)
+		}
+		all = append(all,
+			verdict{What: "decoding 100-byte events, one core", Unit: bytesPerSecond, AtLeast: true, Budget: speedBudget, Measured: spreadOf(speeds)},
+			verdict{What: "allocations of the decoder", Unit: allocations, Measured: spreadOf(allocs)})
+	}
+	for i := range all {
+		all[i].Verdict = all[i].decide(quick)
+	}
+	return all
+}
+
+func (v *verdict) decide(quick bool) string {
+	switch {
+	case v.Measured == nil:
+		return notMeasured
+	case quick:
+		return notJudged
+	}
+	measured := v.Measured.Median
+	if v.Unit == allocations {
+		measured = v.Measured.Max
+	}
+	if v.AtLeast && measured >= v.Budget || !v.AtLeast && measured <= v.Budget {
+		return kept
+	}
+	return missed
+}
+
+// passed reports whether all is as it should be.
+func passed(verdicts []verdict, trials []trial) bool {
+	return !slices.ContainsFunc(trials, func(t trial) bool { return !t.good() }) &&
+		!slices.ContainsFunc(verdicts, func(v verdict) bool { return v.Verdict == missed || v.Verdict == notMeasured })
+}
