@@ -14,15 +14,15 @@ func TestPulse(t *testing.T) {
 		want  Stalls
 	}{
 		{"none but the first", nil, Stalls{}},
-		{"all on time", []time.Duration{10 * ms, 20 * ms, 30 * ms}, Stalls{}},
-		{"within the slack", []time.Duration{15 * ms, 30 * ms}, Stalls{}},
-		{"just beyond it", []time.Duration{15*ms + 1}, Stalls{1, int64(5*ms + 1), int64(5*ms + 1)}},
-		{"one late", []time.Duration{10 * ms, 520 * ms, 530 * ms}, Stalls{1, int64(500 * ms), int64(500 * ms)}},
-		{"the longer first", []time.Duration{60 * ms, 90 * ms}, Stalls{2, int64(70 * ms), int64(50 * ms)}},
-		{"the longer last", []time.Duration{30 * ms, 90 * ms}, Stalls{2, int64(70 * ms), int64(50 * ms)}},
+		{"all on time", []time.Duration{20 * ms, 40 * ms, 60 * ms}, Stalls{}},
+		{"within the slack", []time.Duration{25 * ms, 50 * ms}, Stalls{}},
+		{"just beyond it", []time.Duration{25*ms + 1}, Stalls{1, int64(5*ms + 1), int64(5*ms + 1)}},
+		{"one late", []time.Duration{20 * ms, 540 * ms, 560 * ms}, Stalls{1, int64(500 * ms), int64(500 * ms)}},
+		{"the longer first", []time.Duration{70 * ms, 110 * ms}, Stalls{2, int64(70 * ms), int64(50 * ms)}},
+		{"the longer last", []time.Duration{40 * ms, 110 * ms}, Stalls{2, int64(70 * ms), int64(50 * ms)}},
 		// As at a border: it does not hide the rest of a stall, and is none itself.
-		{"too early", []time.Duration{10 * ms, 12 * ms, 22 * ms}, Stalls{}},
-		{"out of order", []time.Duration{10 * ms, 60 * ms, 40 * ms, 70 * ms}, Stalls{1, int64(40 * ms), int64(40 * ms)}},
+		{"too early", []time.Duration{20 * ms, 22 * ms, 42 * ms}, Stalls{}},
+		{"out of order", []time.Duration{20 * ms, 80 * ms, 60 * ms, 100 * ms}, Stalls{1, int64(40 * ms), int64(40 * ms)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var p pulse
@@ -48,9 +48,9 @@ func TestPulseLaps(t *testing.T) {
 		want Stalls
 	}{
 		{0, Stalls{}},
-		{110 * ms, Stalls{1, int64(100 * ms), int64(100 * ms)}},
-		{111 * ms, Stalls{}},
-		{161 * ms, Stalls{1, int64(40 * ms), int64(40 * ms)}},
+		{120 * ms, Stalls{1, int64(100 * ms), int64(100 * ms)}},
+		{121 * ms, Stalls{}},
+		{181 * ms, Stalls{1, int64(40 * ms), int64(40 * ms)}},
 	} {
 		if got := p.lap(begin.Add(lap.at)); got != lap.want {
 			t.Errorf("at %v: %+v, want %+v", lap.at, got, lap.want)
