@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/sseload/sseload/pkg/load"
@@ -20,7 +21,7 @@ func (c Connect) Name() string { return "connect" }
 
 // Run implements [Scenario].
 func (c Connect) Run(ctx context.Context, env *Env) (*result.Run, error) {
-	s, err := open(ctx, env, c.Load, load.Config{}, c.Name())
+	s, err := open(ctx, env, c.Load, load.Config{}, c.Name(), strconv.Itoa(c.Clients))
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +30,7 @@ func (c Connect) Run(ctx context.Context, env *Env) (*result.Run, error) {
 		err = nil // they had opened, which is all that was asked
 	}
 	if err == nil && c.Hold > 0 {
-		s.enter(phaseHold)
+		s.enter(ctx, phaseHold)
 		err = s.people.Hold(ctx, c.Hold)
 	}
 	return s.close(ctx, err, phaseConnect)

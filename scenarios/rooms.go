@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/sseload/sseload/pkg/load"
@@ -40,9 +41,22 @@ var ErrNotSent = errors.New("no message could be sent")
 // Name implements [Scenario].
 func (r Rooms) Name() string { return "rooms" }
 
+// shape is what the run is called among others: how many clients, and how much is
+// sent.
+func (r Rooms) shape() string {
+	text := strconv.Itoa(r.Clients)
+	switch {
+	case r.Arrivals != nil:
+		return text + "@" + strconv.FormatFloat(r.Arrivals.Rate, 'f', -1, 64)
+	case r.Iterations > 0:
+		return text + "x" + strconv.Itoa(r.Iterations)
+	}
+	return text
+}
+
 // Run implements [Scenario].
 func (r Rooms) Run(ctx context.Context, env *Env) (*result.Run, error) {
-	s, err := open(ctx, env, r.Load, load.Config{Senders: r.Senders, Payload: r.Payload, PayloadSize: r.PayloadSize}, r.Name())
+	s, err := open(ctx, env, r.Load, load.Config{Senders: r.Senders, Payload: r.Payload, PayloadSize: r.PayloadSize}, r.Name(), r.shape())
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +81,7 @@ type sending struct {
 
 // send is the sending phase, and the wait for what it left under way.
 func (r Rooms) send(ctx context.Context, s *session, sent *sending) error {
-	s.enter(phaseSend)
+	s.enter(ctx, phaseSend)
 	began := s.people.Clock().Now()
 	var err error
 	if r.Arrivals != nil {
@@ -80,7 +94,7 @@ func (r Rooms) send(ctx context.Context, s *session, sent *sending) error {
 	if r.Arrivals == nil && r.Slow.Count == 0 {
 		return err // the iterations have waited for all
 	}
-	s.enter(phaseDrain)
+	s.enter(ctx, phaseDrain)
 	if derr := s.people.Drain(ctx, r.Timeout, drainAfterInterrupt); err == nil {
 		err = derr
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sseload/sseload/pkg/load"
+	"github.com/sseload/sseload/pkg/profile"
 	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/pkg/stream"
 	"github.com/sseload/sseload/pkg/target"
@@ -25,6 +26,8 @@ type Scenario interface {
 // Env is what a scenario is given from outside.
 type Env struct {
 	Server Server
+	// Profiles says which profiles of the target to take; nil: none.
+	Profiles *Profiles
 	// Show, when not nil, is handed a function that tells where the run stands,
 	// to be called until the function that Show returns is.
 	Show func(func() Progress) (stop func())
@@ -41,6 +44,9 @@ type Site struct {
 	Kind   string         // as in [result.Target]
 	PID    int            // of the process to observe; 0 when it is not known
 	Stop   func()         // ends what Start started
+	// Profile is a way to take profiles of the server, or the reason why there is
+	// none. It is called only when profiles are asked for.
+	Profile func() (profile.Source, error)
 	// Faults asks the server what it did wrong on purpose; nil when nothing.
 	Faults func(context.Context) []result.Fault
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sseload/sseload/pkg/load"
 	"github.com/sseload/sseload/pkg/metric"
 	"github.com/sseload/sseload/pkg/observe"
+	"github.com/sseload/sseload/pkg/profile"
 	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/pkg/target"
 )
@@ -23,6 +24,7 @@ const (
 	phaseHold    = "hold"
 	phaseSend    = "send"
 	phaseDrain   = "drain"
+	phaseProfile = "profile" // in between, when profiles are taken
 )
 
 // How long to wait at the end of a run for what nobody waited for: strays,
@@ -44,18 +46,23 @@ type session struct {
 	iteration  atomic.Int64
 	iterations int
 	begun      time.Time
+	profiler   *profile.Profiler // nil: none are taken
+	profilesIn string            // the folder of their files, as the record names it
+	paused     time.Duration     // between phases, for profiles
 	show       func(func() Progress) (stop func())
 	hideShow   func()
 
-	baseGenerator, baseTarget *int64 // resident sets before the first client
-	crestTarget               *int64 // and with all of them connected
-	dialing                   int64  // when connecting began, on the run's clock
-	totals                    load.Totals
-	mainElapsed               time.Duration // of the phase that the run is about
+	base, crest observe.Held // before the first client, and with all of them connected
+	dialing     int64        // when connecting began, on the run's clock
+	totals      load.Totals
+	mainElapsed time.Duration // of the phase that the run is about
 }
 
 // open starts the server, the observers and the clients' engines.
-func open(ctx context.Context, env *Env, ask Load, cfg load.Config, scenario string) (*session, error) {
+//
+// name is what this run is called among others of the scenario, for the files of
+// its profiles.
+func open(ctx context.Context, env *Env, ask Load, cfg load.Config, scenario, name string) (*session, error) {
 	site, err := env.Server.Start(ctx)
 	if err != nil {
 		return nil, err
@@ -65,6 +72,7 @@ func open(ctx context.Context, env *Env, ask Load, cfg load.Config, scenario str
 		site.Stop()
 		return nil, err
 	}
+	s.openProfiler(env.Profiles, scenario+"-"+name)
 	return s, nil
 }
 
@@ -81,7 +89,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	}
 	s.watcher = observe.New(observe.Config{Target: tree, Counters: s.counters})
 	debug.FreeOSMemory() // what a run before this one left is not this one's
-	s.baseGenerator, s.baseTarget = s.watcher.RSS()
+	s.base = s.watcher.Held()
 
 	cfg.Target, cfg.Engine = s.site.Target, kind
 	cfg.Clients, cfg.RoomSize = s.ask.Clients, s.ask.RoomSize
@@ -134,8 +142,16 @@ func (s *session) progress() Progress {
 	return p
 }
 
-// enter begins a phase.
-func (s *session) enter(name string) {
+// enter ends the phase under way, if there is one, and begins the next. A drain is
+// the end of the sending, and profiled with it.
+func (s *session) enter(ctx context.Context, name string) {
+	if name != phaseDrain {
+		s.turnProfiles(ctx, name)
+	}
+	s.begin(name)
+}
+
+func (s *session) begin(name string) {
 	s.phase.Store(&name)
 	s.watcher.Phase(name)
 }
@@ -145,25 +161,26 @@ func (s *session) connect(ctx context.Context) error {
 	if s.show != nil {
 		s.hideShow = s.show(s.progress)
 	}
-	s.enter(phaseConnect)
+	s.enter(ctx, phaseConnect)
 	s.dialing = s.people.Clock().Now()
 	err := s.people.Connect(ctx)
-	_, s.crestTarget = s.watcher.RSS()
+	s.crest = s.watcher.Held()
 	return err
 }
 
 // close ends the run and completes its record. why is the error that ended the
 // run before its time, or nil.
 func (s *session) close(ctx context.Context, why error, mainPhase string) (*result.Run, error) {
-	total := time.Duration(s.people.Clock().Now() - s.dialing)
+	total := time.Duration(s.people.Clock().Now()-s.dialing) - s.paused
 	seen := s.watcher.Stop()
+	s.recordProfiles(context.WithoutCancel(ctx), seen)
 	s.people.Settle(context.WithoutCancel(ctx), settleQuiet, settleMost)
 	if why == nil && mainPhase == phaseSend {
 		why = s.people.Gone() // which the last iteration may have been too short to see
 	}
 	s.hideShow()
 	debug.FreeOSMemory()
-	crest, _ := s.watcher.RSS()
+	s.crest.Generator = s.watcher.Held().Generator // without what the collector has not come to yet
 	run := s.run
 	if s.site.Faults != nil {
 		run.Target.Faults = s.site.Faults(context.WithoutCancel(ctx))
@@ -183,7 +200,8 @@ func (s *session) close(ctx context.Context, why error, mainPhase string) (*resu
 	run.Traffic = &traffic
 	err := s.recordConnect(totals)
 	s.recordCost(seen, mainPhase, totals)
-	s.perClient(totals.Connect.Opened, crest)
+	s.memoryPerClient(totals.Connect.Opened)
+	s.timePerClient(seen, totals)
 	lerr := s.recordLags(totals)
 	g := &run.Generator
 	over, reason, known := evidence{g, run.Machine.CPUPercent, s.mainElapsed}.judge()
@@ -233,7 +251,13 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, totals *load
 	for _, m := range seen.Samples {
 		run.Samples = append(run.Samples, result.Sample(m))
 	}
-	run.Machine = result.Machine(seen.Machine)
+	m := seen.Machine
+	run.Machine = result.Machine{
+		CPUPercent: m.CPUPercent, MemoryUsedBytes: m.MemoryUsedBytes, MemoryTotalBytes: m.MemoryTotalBytes,
+		ListenOverflows: m.ListenOverflows, ListenDrops: m.ListenDrops, TCPRetransmits: m.TCPRetransmits,
+		KernelSocketBytes: m.KernelSocketBytes,
+		TCPSockets:        s.crest.TCPSockets, TCPSocketBytes: s.crest.TCPSocketBytes, SlabBytes: s.crest.Slab,
+	}
 	run.Generator = result.Generator{PID: seen.Generator.PID, RSSBytes: seen.Generator.RSSBytes, OpenFiles: seen.Generator.OpenFiles}
 	if t := seen.Target; t != nil {
 		run.TargetProcess = result.TargetProcess{
@@ -256,9 +280,6 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, totals *load
 	}
 	if !run.TargetProcess.Observed {
 		run.Notes = append(run.Notes, "the target's process could not be observed (name it with --target-pid): CPU Avg is the generator's")
-	}
-	if n := run.Machine.ListenOverflows; n != nil && *n > 0 {
-		run.Notes = append(run.Notes, fmt.Sprintf("%d connection requests on this machine, of whatever program, found a full listen queue and were sent again: see sseload doctor", *n))
 	}
 	if totals.Connect.Attempted < s.ask.Clients && !run.Interrupted {
 		run.Notes = append(run.Notes, fmt.Sprintf("%d of %d clients were not tried any more", s.ask.Clients-totals.Connect.Attempted, s.ask.Clients))
@@ -284,17 +305,51 @@ func (s *session) recordLags(totals *load.Totals) error {
 	return errors.Join(errs...)
 }
 
-// perClient works out the memory that one client costs either side.
-func (s *session) perClient(opened int, crest *int64) {
+// memoryPerClient works out the memory that one client costs either side and the
+// kernel.
+func (s *session) memoryPerClient(opened int) {
 	share := func(base, crest *int64) *float64 {
 		if base == nil || crest == nil || opened == 0 || *crest < *base {
 			return nil
 		}
-		per := float64(*crest-*base) / float64(opened)
-		return &per
+		return new(float64(*crest-*base) / float64(opened))
 	}
-	s.run.Generator.RSSPerClientBytes = share(s.baseGenerator, crest)
-	s.run.TargetProcess.BytesPerClient = share(s.baseTarget, s.crestTarget)
+	g, t := &s.run.Generator, &s.run.TargetProcess
+	g.RSSConnectedBytes, t.RSSConnectedBytes = s.crest.Generator, s.crest.Target
+	g.RSSPerClientBytes = share(s.base.Generator, s.crest.Generator)
+	t.BytesPerClient = share(s.base.Target, s.crest.Target)
+	s.run.Machine.KernelBytesPerClient = share(s.base.Slab, s.crest.Slab)
+}
+
+// timePerClient works out the CPU time that one client, and one copy, cost either
+// side.
+func (s *session) timePerClient(seen observe.Report, totals *load.Totals) {
+	share := func(n int64, cpu func(observe.Phase) *float64, phases ...string) *float64 {
+		if n == 0 {
+			return nil
+		}
+		sum := 0.0
+		for i, name := range phases {
+			phase, ok := seen.Phase(name)
+			percent := cpu(phase)
+			switch {
+			case ok && percent != nil:
+				sum += *percent / 100 * float64(phase.ElapsedNS)
+			case i == 0:
+				return nil
+			}
+		}
+		return new(sum / float64(n))
+	}
+	generator := func(p observe.Phase) *float64 { return p.GeneratorCPUPercent }
+	target := func(p observe.Phase) *float64 { return p.TargetCPUPercent }
+	opened, copies := int64(totals.Connect.Opened), totals.Delivery.Received
+	g, t := &s.run.Generator, &s.run.TargetProcess
+	g.CPUPerConnectNS = share(opened, generator, phaseConnect)
+	t.CPUPerConnectNS = share(opened, target, phaseConnect)
+	// What a drain too short to tell cost is next to nothing.
+	g.CPUPerCopyNS = share(copies, generator, phaseSend, phaseDrain)
+	t.CPUPerCopyNS = share(copies, target, phaseSend, phaseDrain)
 }
 
 // latency turns a histogram into its record.

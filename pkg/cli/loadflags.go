@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/sseload/sseload/pkg/cost"
 	"github.com/sseload/sseload/pkg/load"
 	"github.com/sseload/sseload/pkg/observe"
 	"github.com/sseload/sseload/pkg/result"
@@ -43,6 +45,24 @@ func (f *requestFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.origin, "origin", "", "`ORIGIN` header, as a browser would send it")
 	flags.BoolVar(&f.insecure, "insecure", false, "do not verify the server's certificate")
 	flags.StringVar(&f.caCert, "cacert", "", "PEM `FILE` with the certificates to trust instead of the system's")
+}
+
+// authorization is the header with which the user says who may subscribe, as far
+// as it is the same for all clients.
+func (f *requestFlags) authorization() http.Header {
+	r := http.Request{Header: http.Header{}}
+	if name, password, ok := strings.Cut(f.user, ":"); ok {
+		r.SetBasicAuth(name, password)
+	}
+	if f.bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+f.bearer)
+	}
+	for _, line := range f.headers {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(strings.TrimSpace(name), "Authorization") {
+			r.Header.Set("Authorization", strings.TrimSpace(value))
+		}
+	}
+	return r.Header
 }
 
 func (f *requestFlags) spec(rawURL string) (target.Spec, error) {
@@ -102,6 +122,7 @@ type loadFlags struct {
 	faults    faults
 	labels    labels
 	outputs   []string
+	profile   profileFlags
 	strict    bool
 }
 
@@ -120,6 +141,7 @@ func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
 	flags.BoolVar(&f.strict, "strict", false, "exit with 4 when the generator was overloaded, so that a run cannot be trusted")
 	flags.Var(&f.labels, "label", "what the tables say of the run: machine=…, type=…, env=…, or names of your own")
 	addOutputFlag(flags, &f.outputs)
+	f.profile.add(flags)
 	f.request.add(flags)
 }
 
@@ -165,6 +187,9 @@ func (f *loadFlags) labelsFor(local bool) result.Labels {
 
 // server is where the load goes: the URL, or a bundled server for each run.
 func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags) (scenarios.Server, *target.Target, error) {
+	if err := f.profile.check(len(args) == 0); err != nil {
+		return nil, nil, err
+	}
 	if len(args) == 0 {
 		if flag, ok := send.given(); ok {
 			return nil, nil, usagef("name the URL to subscribe to as well", "%s needs a URL to subscribe to", flag)
@@ -175,7 +200,7 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 		if err := testserver.CheckFaults(f.faults); err != nil {
 			return nil, nil, usagef("leave one of them out", "--fault: %w", err)
 		}
-		b := &bundled{greeting: greeting, workers: int(f.workers), faults: f.faults, request: f.request}
+		b := &bundled{greeting: greeting, workers: int(f.workers), faults: f.faults, request: f.request, profile: f.profile.kinds}
 		// The URL is not known yet; what the user asked for is.
 		_, err := b.target("http://127.0.0.1")
 		return b, nil, err
@@ -206,7 +231,9 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 	if f.request.insecure {
 		a.note("warning: the server's certificate is not verified (--insecure)")
 	}
-	return &remote{target: t, pid: f.targetPID, timeout: f.timeout, log: a.log()}, t, nil
+	return &remote{
+		target: t, pid: f.targetPID, timeout: f.timeout, log: a.log(), profile: &f.profile, credentials: f.request.authorization(),
+	}, t, nil
 }
 
 // sendFlags say how to send a message to a URL.
@@ -265,7 +292,11 @@ func (f *loadFlags) execute(parent context.Context, a *App, s scenarios.Server, 
 	if err != nil {
 		return err
 	}
-	env := &scenarios.Env{Server: s, Show: a.progressShow()}
+	profiles, err := f.profile.profiles(outputs)
+	if err != nil {
+		return err
+	}
+	env := &scenarios.Env{Server: s, Show: a.progressShow(), Profiles: profiles}
 	runs, runErr := scenarios.Series(ctx, env, all(at, f.labelsFor(at.local)))
 	if errors.Is(runErr, load.ErrNoneOpened) && len(runs) == 1 {
 		outputs = outputs.files() // on the terminal the error says it all
@@ -274,6 +305,7 @@ func (f *loadFlags) execute(parent context.Context, a *App, s scenarios.Server, 
 		file := &result.File{
 			Schema: result.Schema, Tool: tool(), Command: redacted(a.Args), Host: host(), StartedAt: started.UTC(), Runs: runs,
 		}
+		file.Costs = cost.Of(file)
 		if err := outputs.render(file); err != nil {
 			if runErr == nil {
 				return err
@@ -281,6 +313,7 @@ func (f *loadFlags) execute(parent context.Context, a *App, s scenarios.Server, 
 			a.tell("error: %s", oneLine(err.Error())) // beside what ended the run
 		}
 	}
+	a.tellProfiles(profiles, runs)
 	if b, ok := s.(*bundled); ok && errors.Is(runErr, load.ErrGone) {
 		a.note("the bundled server's last words: %s", oneLine(cmp.Or(strings.TrimSpace(b.said.String()), "none")))
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -80,6 +81,19 @@ func (all outputs) files() outputs {
 		}
 	}
 	return files
+}
+
+// record is the path of the first file that holds the record, else of the first
+// file at all; empty without one.
+func (all outputs) record() string {
+	first := ""
+	for _, o := range all.files() {
+		if o.format.Name() == "json" {
+			return o.path
+		}
+		first = cmp.Or(first, o.path)
+	}
+	return first
 }
 
 // render writes f to every output.

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/sseload/sseload/pkg/cost"
 	"github.com/sseload/sseload/pkg/result"
 )
 
@@ -34,6 +35,7 @@ become one record: their runs stand in one table in the order of the files.`,
 			if err != nil {
 				return err
 			}
+			merged.Costs = cost.Of(merged)
 			outputs, err := openOutputs(a, specs)
 			if err != nil {
 				return err

@@ -52,7 +52,8 @@ const scriptDir = "testdata/script"
 //	request METHOD URL [-H 'K: V']... [BODY]
 //	                                  the answer's head and body become stdout
 //	refuses HOST:PORT                 nothing listens there
-//	express                           start the Express server; its URL is $EXPRESS
+//	express                           start the Express server; its URL is $EXPRESS, and
+//	                                  where its inspector listens $INSPECT
 //	validate FILE                     it is a record as the schema wants it
 //	field FILE PATH [<|>] VALUE       what stands at PATH, as in runs.0.engine
 //	narrow FILE COLUMNS               no line is wider
@@ -412,9 +413,10 @@ func expressInstalled() (bool, error) {
 
 func express(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 0, "express")
-	cmd := exec.Command("node", "server.js", "0")
+	cmd := exec.Command("node", "--inspect=127.0.0.1:0", "server.js", "0")
 	cmd.Dir = expressDir
-	cmd.Stderr = os.Stderr
+	stderr, err := cmd.StderrPipe()
+	ts.Check(err)
 	stdin, err := cmd.StdinPipe() // it ends when this is closed
 	ts.Check(err)
 	stdout, err := cmd.StdoutPipe()
@@ -430,6 +432,13 @@ func express(ts *testscript.TestScript, _ bool, args []string) {
 	if _, err := fmt.Sscanf(line, "listening on %d", &port); err != nil {
 		ts.Fatalf("the Express server says %q", line)
 	}
+	line, err = bufio.NewReader(stderr).ReadString('\n')
+	ts.Check(err)
+	var inspect string
+	if _, err := fmt.Sscanf(line, "Debugger listening on %s", &inspect); err != nil {
+		ts.Fatalf("Node says %q", line)
+	}
+	ts.Setenv("INSPECT", inspect)
 	ts.Setenv("EXPRESS", fmt.Sprintf("http://127.0.0.1:%d", port))
 }
 

@@ -10,8 +10,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +23,7 @@ import (
 
 	"github.com/sseload/sseload/pkg/load"
 	"github.com/sseload/sseload/pkg/observe"
+	"github.com/sseload/sseload/pkg/profile"
 	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/pkg/stream"
 	"github.com/sseload/sseload/pkg/target"
@@ -37,6 +41,9 @@ type remote struct {
 	timeout time.Duration
 	log     *slog.Logger
 	known   bool
+
+	profile     *profileFlags
+	credentials http.Header // for what is the target's own
 }
 
 // Start implements [scenarios.Server]. The first call looks the target up.
@@ -48,7 +55,10 @@ func (r *remote) Start(ctx context.Context) (*scenarios.Site, error) {
 		r.findPID(ctx)
 		r.known = true
 	}
-	return &scenarios.Site{Target: r.target, Kind: "url", PID: r.pid, Stop: func() {}}, nil
+	return &scenarios.Site{
+		Target: r.target, Kind: "url", PID: r.pid, Stop: func() {},
+		Profile: func() (profile.Source, error) { return r.profile.remoteSource(r) },
+	}, nil
 }
 
 // findPID looks for the process that serves a local target. That it cannot be
@@ -89,7 +99,8 @@ type bundled struct {
 	workers  int
 	faults   faults
 	request  requestFlags
-	said     *lastWords // by the child started last, on stderr
+	profile  []profile.Kind // those that it is to be ready for
+	said     *lastWords     // by the child started last, on stderr
 }
 
 // ready is the line in which a managed server tells where it listens.
@@ -118,6 +129,7 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 	for _, f := range b.faults {
 		args = append(args, "--fault", f.String())
 	}
+	args = append(args, profilable(b.profile)...)
 	if b.greeting {
 		args = append(args, "--greeting")
 	}
@@ -138,7 +150,7 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 		return nil, fmt.Errorf("bundled server: %w", err)
 	}
 	stop := sync.OnceFunc(func() { endChild(cmd, stdin) })
-	url, err := awaitReady(ctx, stdout)
+	root, err := awaitReady(ctx, stdout)
 	if err != nil {
 		stop()
 		if text := b.said.first(); text != "" {
@@ -146,7 +158,7 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 		}
 		return nil, fmt.Errorf("bundled server: %w", err)
 	}
-	t, err := b.target(url)
+	t, err := b.target(root)
 	if err == nil {
 		err = t.Resolve(ctx, resolveTimeout)
 	}
@@ -155,25 +167,63 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 		return nil, err
 	}
 	site := &scenarios.Site{Target: t, Kind: "reference", PID: cmd.Process.Pid, Stop: stop}
+	site.Profile = func() (profile.Source, error) { return b.source(ctx, root) }
 	if len(b.faults) > 0 {
-		site.Faults = func(ctx context.Context) []result.Fault { return b.injected(ctx, url) }
+		site.Faults = func(ctx context.Context) []result.Fault { return b.injected(ctx, root) }
 	}
 	return site, nil
 }
 
-// statsTimeout bounds the question to a server that does things wrong on purpose.
+// profilable makes the child ready for profiles of these kinds. Its runtime counts
+// waits only when told to: each on a lock, and of all others those of a
+// microsecond, of shorter ones a share.
+func profilable(kinds []profile.Kind) []string {
+	if len(kinds) == 0 {
+		return nil
+	}
+	args := []string{"--pprof-addr", "127.0.0.1:0"}
+	if slices.Contains(kinds, profile.Mutex) {
+		args = append(args, "--mutex-profile-fraction", "1")
+	}
+	if slices.Contains(kinds, profile.Block) {
+		args = append(args, "--block-profile-rate", "1000")
+	}
+	return args
+}
+
+// source is how the child at root can be profiled: all of its processes.
+func (b *bundled) source(ctx context.Context, root string) (profile.Source, error) {
+	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
+	defer cancel()
+	stats, err := testserver.ReadStats(ctx, root)
+	if err != nil {
+		return nil, fmt.Errorf("ask the bundled server: %w", err)
+	}
+	cfg := profile.PprofConfig{}
+	for _, text := range stats.Profiles {
+		u, err := url.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("the bundled server says %q: %w", text, err)
+		}
+		cfg.URLs = append(cfg.URLs, u)
+	}
+	return profile.Pprof(cfg), nil
+}
+
+// statsTimeout bounds a question to the bundled server, which may do things wrong on
+// purpose.
 const statsTimeout = 5 * time.Second
 
-// injected asks the child at url how often it did each of the faults. A child that
+// injected asks the child at root how often it did each of the faults. A child that
 // does not say leaves that unknown.
-func (b *bundled) injected(ctx context.Context, url string) []result.Fault {
+func (b *bundled) injected(ctx context.Context, root string) []result.Fault {
 	out := make([]result.Fault, len(b.faults))
 	for i, f := range b.faults {
 		out[i].Fault = f.String()
 	}
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
-	stats, err := testserver.ReadStats(ctx, url)
+	stats, err := testserver.ReadStats(ctx, root)
 	if err != nil || len(stats.Injected) != len(out) {
 		return out
 	}

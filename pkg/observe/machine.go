@@ -11,7 +11,14 @@ type machineReading struct {
 // networkCounters are running totals since the machine started.
 type networkCounters struct {
 	overflows   opt
+	drops       opt
 	retransmits opt
+}
+
+// kernelReading is what the kernel itself holds.
+type kernelReading struct {
+	slab                 opt // bytes
+	sockets, socketBytes opt // of TCP: how many, and what they take as objects
 }
 
 // since gives how much a counter has grown.

@@ -106,8 +106,38 @@ func field(b []byte, name string) opt {
 func (m *machine) network() networkCounters {
 	return networkCounters{
 		overflows:   counter("/proc/net/netstat", "TcpExt:", "ListenOverflows"),
+		drops:       counter("/proc/net/netstat", "TcpExt:", "ListenDrops"),
 		retransmits: counter("/proc/net/snmp", "Tcp:", "RetransSegs"),
 	}
+}
+
+// kernel reads what the kernel holds.
+func (m *machine) kernel() kernelReading {
+	var k kernelReading
+	if b, err := m.proc.slurp("/proc/meminfo"); err == nil {
+		if slab := field(b, "Slab:"); slab.ok {
+			k.slab = known(slab.v << 10)
+		}
+	}
+	if b, err := os.ReadFile("/proc/net/protocols"); err == nil {
+		k.sockets, k.socketBytes = tcpSockets(b)
+	}
+	return k
+}
+
+// tcpSockets adds up the lines of both TCPs: a protocol's name, the size of its
+// socket in bytes, and how many of those there are.
+func tcpSockets(protocols []byte) (count, size opt) {
+	for line := range bytes.Lines(protocols) {
+		words := bytes.Fields(line)
+		if len(words) < 3 || string(words[0]) != "TCP" && string(words[0]) != "TCPv6" {
+			continue
+		}
+		n := number(words[2])
+		count = known(count.v + n)
+		size = known(size.v + n*number(words[1]))
+	}
+	return count, size
 }
 
 // counter finds a value in a file of line pairs: a line of names, then one of

@@ -28,5 +28,8 @@ func (m *machine) read() machineReading {
 	return r
 }
 
+// kernel knows nothing of what is held here.
+func (m *machine) kernel() kernelReading { return kernelReading{} }
+
 // network knows no counters here.
 func (m *machine) network() networkCounters { return networkCounters{} }

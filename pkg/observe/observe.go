@@ -74,6 +74,7 @@ type Machine struct {
 	MemoryUsedBytes   *int64   // the most seen
 	MemoryTotalBytes  *int64
 	ListenOverflows   *int64 // connections that found a full listen queue, all phases together
+	ListenDrops       *int64 // connections that were dropped, for that or another reason, all phases together
 	TCPRetransmits    *int64 // segments sent again, all phases together
 	KernelSocketBytes *int64 // the most seen of data waiting in TCP sockets, both sides together
 }
@@ -264,16 +265,29 @@ func (w *Watcher) Stop() Report {
 	return report
 }
 
-// RSS reads the resident sets of generator and target now, in bytes: the
-// baseline, or the crest, of a figure of memory per client.
-func (w *Watcher) RSS() (generator, target *int64) {
-	generator = ReadSelf().RSSBytes
+// Held is what is held at a moment, by whom, in bytes: the baseline, or the
+// crest, of a figure of memory per client. What is unknown is nil.
+type Held struct {
+	Generator, Target *int64 // resident sets
+	// Slab is what the kernel's objects take, whatever for. TCPSockets is how many of
+	// them are TCP sockets of this network namespace, and TCPSocketBytes what those
+	// take without the data in them.
+	Slab, TCPSockets, TCPSocketBytes *int64
+}
+
+// Held reads what is held now.
+func (w *Watcher) Held() Held {
+	m := Held{Generator: ReadSelf().RSSBytes}
 	if w.cfg.Target != nil {
 		if u := w.cfg.Target.Read(); u.Processes > 0 {
-			target = u.RSSBytes
+			m.Target = u.RSSBytes
 		}
 	}
-	return generator, target
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := w.machine.kernel()
+	m.Slab, m.TCPSockets, m.TCPSocketBytes = k.slab.ptr(), k.sockets.ptr(), k.socketBytes.ptr()
+	return m
 }
 
 func (w *Watcher) run(stop <-chan struct{}) {
@@ -364,6 +378,7 @@ func (w *Watcher) sum(last moment, network networkCounters) Report {
 			MemoryUsedBytes:   w.peak.memory.ptr(),
 			MemoryTotalBytes:  last.machine.total.ptr(),
 			ListenOverflows:   network.overflows.since(w.network.overflows).ptr(),
+			ListenDrops:       network.drops.since(w.network.drops).ptr(),
 			TCPRetransmits:    network.retransmits.since(w.network.retransmits).ptr(),
 			KernelSocketBytes: w.peak.sockets.ptr(),
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -214,11 +215,55 @@ func TestMachineKnowsThisKernel(t *testing.T) {
 	if !r.cpu.ok || !r.used.ok || !r.total.ok || !r.sockets.ok || r.cores < 1 {
 		t.Errorf("machine: %+v", r)
 	}
-	if n := m.network(); !n.overflows.ok || !n.retransmits.ok {
+	if n := m.network(); !n.overflows.ok || !n.drops.ok || !n.retransmits.ok {
 		t.Errorf("network: %+v", n)
 	}
 	if c := counter("/proc/net/snmp", "Tcp:", "NoSuchCounter"); c.ok {
 		t.Errorf("a counter that is not there: %d", c.v)
+	}
+}
+
+// TestMemoryOfSockets: connections are seen in what the kernel holds.
+func TestMemoryOfSockets(t *testing.T) {
+	w := New(Config{})
+	before := w.Held()
+	if before.Slab == nil || before.TCPSockets == nil || before.TCPSocketBytes == nil {
+		t.Fatalf("memory: %+v", before)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	const pairs = 50
+	for range pairs {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	after := w.Held()
+	// Other tests open and close sockets too, of which these are many more.
+	if grown := *after.TCPSockets - *before.TCPSockets; grown < pairs {
+		t.Errorf("%d sockets more, want about %d", grown, 2*pairs)
+	}
+	if each := (*after.TCPSocketBytes - *before.TCPSocketBytes) / (*after.TCPSockets - *before.TCPSockets); each < 500 || each > 10_000 {
+		t.Errorf("%d bytes a socket", each)
+	}
+	if *after.Slab < *after.TCPSocketBytes {
+		t.Errorf("all objects take %d bytes, TCP sockets alone %d", *after.Slab, *after.TCPSocketBytes)
+	}
+}
+
+func TestTCPSocketsOfBothVersions(t *testing.T) {
+	const text = "protocol  size sockets  memory press\nTCPv6     2432      3       0   no\nUNIX  1024 7 -1 NI\nTCP       2304      5       0   no\nMPTCP 2048 9 0 no\n"
+	count, size := tcpSockets([]byte(text))
+	if count.v != 8 || size.v != 3*2432+5*2304 || !count.ok || !size.ok {
+		t.Errorf("%+v sockets of %+v bytes", count, size)
+	}
+	if count, size := tcpSockets([]byte("protocol size\nTCP\n")); count.ok || size.ok {
+		t.Errorf("%+v sockets of %+v bytes from nothing", count, size)
 	}
 }
 

@@ -311,15 +311,15 @@ func TestWatcherTargetEnds(t *testing.T) {
 	s := start(t)
 	w := New(Config{Target: s.tree(t), Interval: time.Hour})
 	w.Phase("send")
-	if _, target := w.RSS(); target == nil || *target <= 0 {
-		t.Errorf("resident set of the target: %v", target)
+	if m := w.Held(); m.Target == nil || *m.Target <= 0 {
+		t.Errorf("resident set of the target: %v", m.Target)
 	}
 	if err := s.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = s.cmd.Wait() // tells of the kill
-	if generator, target := w.RSS(); target != nil || generator == nil {
-		t.Errorf("resident sets after the target's end: %v, %v", generator, target)
+	if m := w.Held(); m.Target != nil || m.Generator == nil {
+		t.Errorf("resident sets after the target's end: %v, %v", m.Generator, m.Target)
 	}
 	w.Phase("after")
 	r := w.Stop()

@@ -116,6 +116,12 @@ func (t table) connectMetrics() []metric {
 		}},
 		metric{"generator mem/client", func(r *result.Run) string { return known(r.Generator.RSSPerClientBytes, size) }},
 		metric{"target mem/client", func(r *result.Run) string { return known(r.TargetProcess.BytesPerClient, size) }})
+	if t.any(func(r *result.Run) bool { return r.Machine.KernelBytesPerClient != nil }) {
+		m = append(m, metric{"kernel mem/client", func(r *result.Run) string { return known(r.Machine.KernelBytesPerClient, size) }})
+	}
+	m = append(m, t.timeMetrics("connect",
+		func(r *result.Run) *float64 { return r.TargetProcess.CPUPerConnectNS },
+		func(r *result.Run) *float64 { return r.Generator.CPUPerConnectNS })...)
 	return append(m, t.costMetrics()...)
 }
 
@@ -172,7 +178,25 @@ func (t table) roomsMetrics() []metric {
 		m = append(m, t.droppedMetrics()...)
 	}
 	m = append(m, t.injectedMetrics()...)
+	m = append(m, t.timeMetrics("copy",
+		func(r *result.Run) *float64 { return r.TargetProcess.CPUPerCopyNS },
+		func(r *result.Run) *float64 { return r.Generator.CPUPerCopyNS })...)
 	return append(m, t.costMetrics()...)
+}
+
+// timeMetrics is the CPU time that one of something took on either side, where any
+// run knows it.
+func (t table) timeMetrics(per string, target, generator func(*result.Run) *float64) []metric {
+	var m []metric
+	for _, side := range []struct {
+		name string
+		of   func(*result.Run) *float64
+	}{{"target", target}, {"generator", generator}} {
+		if t.any(func(r *result.Run) bool { return side.of(r) != nil }) {
+			m = append(m, metric{side.name + " CPU/" + per, func(r *result.Run) string { return known(side.of(r), duration) }})
+		}
+	}
+	return m
 }
 
 // offeredMetrics is what the open model asked for, and what was sent of it.
@@ -402,6 +426,9 @@ func (t table) costMetrics() []metric {
 	}
 	if t.any(func(r *result.Run) bool { return value(r.Machine.ListenOverflows) > 0 }) {
 		m = append(m, metric{"listen overflows", func(r *result.Run) string { return known(r.Machine.ListenOverflows, count) }})
+	}
+	if t.any(func(r *result.Run) bool { return value(r.Machine.ListenDrops) > 0 }) {
+		m = append(m, metric{"listen drops", func(r *result.Run) string { return known(r.Machine.ListenDrops, count) }})
 	}
 	if t.any(func(r *result.Run) bool { return value(r.Machine.TCPRetransmits) > 0 }) {
 		m = append(m, metric{"TCP retransmits", func(r *result.Run) string { return known(r.Machine.TCPRetransmits, count) }})

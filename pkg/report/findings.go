@@ -36,6 +36,21 @@ func (findings) Render(w io.Writer, f *result.File, o Options) error {
 			return err
 		}
 		blocks = append(blocks, details...)
+		costs, err := t.costs(f, plain)
+		if err != nil {
+			return err
+		}
+		for i := range costs {
+			if !strings.HasPrefix(costs[i], "|") {
+				costs[i] = wrap(strings.TrimSuffix(costs[i], "\n"), o.Width) + "\n"
+			}
+		}
+		blocks = append(blocks, costs...)
+		profiles, err := t.terminalProfiles(o.Width)
+		if err != nil {
+			return err
+		}
+		blocks = append(blocks, profiles...)
 	}
 	if len(f.Runs) == 0 {
 		blocks = append(blocks, "no runs\n")

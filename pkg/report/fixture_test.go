@@ -7,6 +7,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/sseload/sseload/pkg/cost"
 	"github.com/sseload/sseload/pkg/result"
 )
 
@@ -36,6 +37,7 @@ func fixtures() map[string]*result.File {
 		"behind":       behind(),
 		"slow":         slowReading(),
 		"faults":       faulty(),
+		"profiled":     withProfiles(),
 	}
 }
 
@@ -120,12 +122,15 @@ func connectRun(clients int, elapsed int64) result.Run {
 		},
 		TotalNS: elapsed + 2*ms,
 		Generator: result.Generator{PID: 4242, CPUPercent: new(61.7), RSSBytes: new(11*int64(1<<20) + 215*n),
+			RSSConnectedBytes: new(11*int64(1<<20) + 215*n + n%3000*11), CPUPerConnectNS: new(11_204.0 + 2e6/float64(n)),
 			RSSPerClientBytes: new(215.0), OpenFiles: new(n + 12), ReadLag: new(spread(n, 38*us)), Overloaded: new(false)},
 		TargetProcess: result.TargetProcess{Observed: true, PID: new(4243), Name: new("sseload"), Processes: new(1),
-			CPUPercent: new(93.25), RSSBytes: new(int64(14<<20) + 9830*n), BytesPerClient: new(9830.4), OpenFiles: new(n + 9)},
+			CPUPercent: new(93.25), RSSBytes: new(int64(14<<20) + 9830*n), BytesPerClient: new(9830.4), OpenFiles: new(n + 9),
+			RSSConnectedBytes: new(int64(14<<20) + 9830*n - n%2000*50), CPUPerConnectNS: new(43_190.0 + float64(n%3000))},
 		Machine: result.Machine{CPUPercent: new(171.0), MemoryUsedBytes: new(int64(3 << 30)),
 			MemoryTotalBytes: new(int64(16 << 30)), ListenOverflows: new(int64(0)), TCPRetransmits: new(int64(0)),
-			KernelSocketBytes: new(6144 * n)},
+			KernelSocketBytes: new(6144 * n), ListenDrops: new(int64(0)), TCPSockets: new(2*n + 3), TCPSocketBytes: new(2304 * (2*n + 3)),
+			SlabBytes: new(int64(380<<20) + 9011*n + n%2000*100), KernelBytesPerClient: new(9011.2)},
 		Phases: []result.Phase{{Name: "connect", ElapsedNS: elapsed, TargetCPUPercent: new(93.25),
 			GeneratorCPUPercent: new(61.7), MachineCPUPercent: new(171.0)}},
 		Samples: []result.Sample{{Phase: "connect"}, {AtNS: elapsed, Phase: "connect", Open: n,
@@ -138,6 +143,7 @@ func connectSeries() *result.File {
 	for i, elapsed := range []int64{61423 * us, 118_650 * us, 181 * ms, 1203 * ms, 2249 * ms} {
 		f.Runs = append(f.Runs, connectRun((i+1)*1000, elapsed))
 	}
+	f.Costs = cost.Of(f)
 	return f
 }
 
@@ -151,6 +157,7 @@ func roomsRun(clients, iterations int, p50, total int64) result.Run {
 	run.Params.PayloadBytes, run.Params.Payload = new(100), new("marker")
 	run.Target.SendURL = new("http://127.0.0.1:41234/rooms/{room}/messages")
 	sending := total - 190*ms
+	run.Generator.CPUPerCopyNS, run.TargetProcess.CPUPerCopyNS = new(2204.0+5e6/float64(copies)), new(7420.0+7e6/float64(copies))
 	run.Delivery = &result.Delivery{
 		Sends:    result.Sends{Attempted: rooms * int64(iterations), Latency: spread(rooms*int64(iterations), p50/2)},
 		Expected: copies, Received: copies,
@@ -183,6 +190,36 @@ func roomsMatrix() *result.File {
 			f.Runs = append(f.Runs, run)
 		}
 	}
+	f.Costs = cost.Of(f)
+	return f
+}
+
+// withProfiles has two runs of which profiles were taken, and one of which none could
+// be. A target names its functions as it likes.
+func withProfiles() *result.File {
+	f := file("rooms", "-c", "2000,4000,4000", "-n", "100", "--profile", "cpu,heap", "-o", "json=rooms.json")
+	for _, clients := range []int{2000, 4000, 4000} {
+		f.Runs = append(f.Runs, roomsRun(clients, 100, 3*ms, 3*s))
+	}
+	for i, stem := range []string{"rooms-2000x100", "rooms-4000x100"} {
+		run := &f.Runs[i]
+		part := func(kind, phase, unit string, elapsed, total int64, top ...result.Function) {
+			name := "rooms.profiles/" + stem + "-" + phase + "-" + kind
+			run.Profiles = append(run.Profiles, result.Profile{Kind: kind, Phase: phase, Source: "pprof", StartNS: 1, ElapsedNS: elapsed,
+				File: name + ".pb.gz", Flame: name + ".folded", Unit: unit, Total: total, Samples: 290, Top: top})
+		}
+		part("cpu", "connect", "nanoseconds", 181*ms, 170*ms)
+		part("cpu", "send", "nanoseconds", 3800*ms, 3910*ms,
+			result.Function{Name: "internal/runtime/syscall/linux.Syscall6", Flat: 2910 * ms, Cumulative: 2910 * ms},
+			result.Function{Name: "github.com/sseload/sseload/testserver.(*Server).deliverToEveryMember.func1.deferwrap2", Flat: 120 * ms, Cumulative: 3190 * ms},
+			result.Function{Name: "example.com/a/b.Map[go.shape.string,example.com/c.T]", Flat: 90 * ms, Cumulative: 90 * ms},
+			result.Function{Name: "handler *of* (/srv/app|x/server.js:12)", Flat: 30 * ms, Cumulative: 500 * ms},
+			result.Function{Name: "main.main", Cumulative: 3900 * ms},
+			result.Function{Name: "left.Out", Flat: 1, Cumulative: 1})
+		part("heap", "send", "bytes", 0, 18<<20, result.Function{Name: "net/http.newBufioWriterSize", Flat: 9 << 20, Cumulative: 9 << 20})
+		part("goroutine", "send", "count", 0, 4007, result.Function{Name: "runtime.gopark", Flat: 4006, Cumulative: 4006})
+	}
+	f.Runs[2].Notes = append(f.Runs[2].Notes, "no profile was taken: the target is none of this machine's processes")
 	return f
 }
 
@@ -222,7 +259,7 @@ func trouble() *result.File {
 	run.Generator.OverloadReason = new("read lag p99 was 3.1 ms, the bound is 1 ms")
 	run.Generator.GC = &result.GC{Cycles: 8, PauseTotalNS: 12 * ms, PauseMaxNS: 4 * ms}
 	run.Generator.RunQueueNS = new(2380 * ms)
-	run.Machine.ListenOverflows, run.Machine.TCPRetransmits = new(int64(17)), new(int64(1204))
+	run.Machine.ListenOverflows, run.Machine.ListenDrops, run.Machine.TCPRetransmits = new(int64(17)), new(int64(19)), new(int64(1204))
 	run.TargetProcess = result.TargetProcess{}
 	run.Notes = []string{"the target runs on another machine: its process was not observed, and neither was anything else there"}
 	f.Runs = []result.Run{run}
@@ -327,6 +364,8 @@ func hostile() *result.File {
 	run.Connect.Failures = map[string]int{"protocol": 1}
 	run.Connect.Examples = []result.FailureExample{{Class: "protocol", Text: "status line \"\x1b]0;owned\x07`**x** <img src=x> \u202e|\xff\""}}
 	run.Target.Faults = []result.Fault{{Fault: "drop|\x1b[1m\n`**every**`", Injected: new(int64(1))}}
+	run.Profiles = []result.Profile{{Kind: "cpu", Source: "perf", Phase: "con\x1b[1mnect", File: "a`b|c\n# heading", Flame: "\x1b`", Unit: "bytes",
+		Total: 2, Top: []result.Function{{Name: "f|\x1b[2J\n# heading <b>", Flat: 1}}}}
 	run.Notes = []string{"see [this](http://example.invalid) <b>*now*</b>\n# heading"}
 	f.Runs = []result.Run{run}
 	f.Host.Name = "host\x1b[2J"

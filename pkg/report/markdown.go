@@ -47,6 +47,17 @@ func (markdown) Render(w io.Writer, f *result.File, _ Options) error {
 		}
 		d.add("### Details")
 		d.add(details...)
+		costs, err := t.costs(f, escapeMarkdown)
+		if err != nil {
+			return err
+		}
+		if len(costs) > 0 {
+			d.add("### What one more costs")
+			d.add(costs...)
+		}
+		if err := d.addProfiles(t); err != nil {
+			return err
+		}
 	}
 	if len(f.Runs) == 0 {
 		d.add("No runs.")

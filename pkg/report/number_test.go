@@ -51,6 +51,46 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+func TestWithin(t *testing.T) {
+	for _, test := range []struct {
+		got, want string
+	}{
+		{sizeWithin(5423, 92), "5.30 ± 0.09 KiB"},
+		{sizeWithin(145, 11), "0.14 ± 0.01 KiB"},
+		{sizeWithin(12, 3.1), "12.0 ± 3.1 B"},
+		{sizeWithin(-20, 310), "-0.02 ± 0.30 KiB"},
+		{sizeWithin(2<<30, 1<<28), "2.00 ± 0.25 GiB"},
+		{durationWithin(41_234, 812), "41.23 ± 0.81 µs"},
+		{durationWithin(41_234, 12_000), "41 ± 12 µs"},
+		{durationWithin(812, 4), "812.0 ± 4.0 ns"},
+		{durationWithin(7420, 0), "7.42 ± 0.00 µs"},
+		{durationWithin(1e12, 1e9), "1000.0 ± 1.0 s"},
+	} {
+		if test.got != test.want {
+			t.Errorf("%q, want %q", test.got, test.want)
+		}
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		limit int
+		want  string
+	}{
+		{"github.com/a/b/server.(*Server).send", 0, "server.(*Server).send"},
+		{"net/http.(*conn).serve", 0, "net/http.(*conn).serve"},
+		{"internal/runtime/syscall/linux.Syscall6", 20, "internal/…x.Syscall6"},
+		{"example.com/x.Map[go.shape.string,a.b/c.T]", 0, "x.Map[go.shape.string,a.b/c.T]"},
+		{"handler (/srv/a.b/server.js:12)", 0, "handler (/srv/a.b/server.js:12)"},
+		{"short", 5, "short"}, {"", 3, ""},
+	} {
+		if got := shorten(test.name, test.limit); got != test.want {
+			t.Errorf("%q in %d: %q, want %q", test.name, test.limit, got, test.want)
+		}
+	}
+}
+
 func TestUnknownIsNeverZero(t *testing.T) {
 	if got := known(nil, percent); got != "–" {
 		t.Errorf("got %q", got)

@@ -89,6 +89,7 @@ func remarks(f *result.File) []remark {
 func (r row) remarks() []remark {
 	var s speech
 	s.validity(r.run)
+	s.listenQueue(&r.run.Machine)
 	s.connect(&r.run.Connect, r.run.Delivery)
 	if r.run.Delivery != nil {
 		s.sends(r.run)
@@ -154,6 +155,19 @@ func (s *speech) connect(c *result.Connect, d *result.Delivery) {
 		}
 		s.say(failure, "dropped", "%s of %s open clients ended before the run did: %s%s",
 			count(int64(c.Dropped)), count(int64(c.Opened)), classes(c.Drops), slow)
+	}
+}
+
+// listenQueue names what slows connecting down without any other sign: a request
+// that finds the queue full is sent again after a second.
+func (s *speech) listenQueue(m *result.Machine) {
+	overflows, drops := value(m.ListenOverflows), value(m.ListenDrops)
+	switch {
+	case overflows > 0:
+		s.say(failure, "listen queue", "%s connection requests found the queue of a listener full, %s were dropped; who is dropped tries again a second later: "+
+			"the server accepts too slowly, or its backlog or net.core.somaxconn is too small (of all programs here; see sseload doctor)", count(overflows), count(drops))
+	case drops > 0:
+		s.say(failure, "listen queue", "%s connection requests were dropped, though no queue was full (of all programs here)", count(drops))
 	}
 }
 

@@ -418,6 +418,22 @@ func TestRemarksOfWhatWasAskedToGoWrong(t *testing.T) {
 	}
 }
 
+func TestListenQueueIsNamed(t *testing.T) {
+	f := connectSeries()
+	f.Runs[1].Machine.ListenOverflows, f.Runs[1].Machine.ListenDrops = new(int64(1312)), new(int64(1313))
+	f.Runs[2].Machine.ListenDrops = new(int64(4))
+	var got []string
+	for _, r := range remarks(f) {
+		if r.tag == "listen queue" && r.loud() {
+			got = append(got, r.String())
+		}
+	}
+	if len(got) != 2 || !strings.HasPrefix(got[0], "listen queue (2000): 1,312 connection requests found the queue of a listener full, 1,313 were dropped;") ||
+		!strings.HasPrefix(got[1], "listen queue (3000): 4 connection requests were dropped, though no queue was full") {
+		t.Errorf("%q", got)
+	}
+}
+
 // A fault that was asked for twice is one row, with all that was done of it.
 func TestInjectedFaultsAddUp(t *testing.T) {
 	run := result.Run{Target: result.Target{Faults: []result.Fault{

@@ -125,6 +125,10 @@ func (f *File) explicit() *File {
 		r.Phases = list(r.Phases)
 		r.Samples = list(r.Samples)
 		r.Notes = list(r.Notes)
+		r.Profiles = slices.Clone(r.Profiles)
+		for k := range r.Profiles {
+			r.Profiles[k].Top = list(r.Profiles[k].Top)
+		}
 		r.Connect.Failures = counts(r.Connect.Failures)
 		r.Connect.Drops = counts(r.Connect.Drops)
 		r.Connect.Examples = list(r.Connect.Examples)
@@ -155,7 +159,8 @@ func counts(m map[string]int) map[string]int {
 
 // Merge puts the runs of several records into one, in order, and says in Sources
 // which stretch of them came from where. A record that was merged before brings
-// its own sources along. One record alone is returned as it is.
+// its own sources along. The costs of series are left out, as the runs of several
+// records may make one series. One record alone is returned as it is.
 //
 // The result shares what its runs point to with the records it was made of.
 // Merging nothing is an error, and so is a merged record whose sources do not
@@ -169,6 +174,7 @@ func Merge(files ...*File) (*File, error) {
 	}
 	m := *files[0]
 	m.Runs = nil
+	m.Costs = nil
 	m.Sources = nil
 	for i, f := range files {
 		sources, err := f.sources()

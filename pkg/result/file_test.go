@@ -42,6 +42,7 @@ func TestWriteNeverSaysNullForAnEmptyList(t *testing.T) {
 	f.Schema = ""
 	f.Command, f.Sources = nil, []result.Source{{Host: result.Host{Cores: 1}, Runs: 1}}
 	f.Runs[0].Delivery = &result.Delivery{}
+	f.Runs[0].Profiles = []result.Profile{{Kind: "cpu", Phase: "send", Source: "perf", File: "a", Flame: "b", Unit: "count"}}
 	before := *f
 	data := encode(t, f)
 	resulttest.Validate(t, data)
@@ -266,20 +267,26 @@ func full() *result.File {
 		IterationTime: &latency,
 		TotalNS:       3e9,
 		Generator: result.Generator{PID: 100, CPUPercent: new(12.5), RSSBytes: new(int64(20 << 20)),
-			RSSPerClientBytes: new(210.5), OpenFiles: new(int64(20)), ReadLag: &latency, SendLag: &latency,
+			RSSConnectedBytes: new(int64(19 << 20)), RSSPerClientBytes: new(210.5), OpenFiles: new(int64(20)),
+			CPUPerConnectNS: new(12_000.5), CPUPerCopyNS: new(2_500.5), ReadLag: &latency, SendLag: &latency,
 			DispatchLag: &latency, RunQueueNS: new(int64(1e6)), GC: &result.GC{Cycles: 3, PauseTotalNS: 90_000, PauseMaxNS: 40_000}, Stalls: &result.Stalls{Count: 1, TotalNS: 2e6, MaxNS: 2e6},
 			Overloaded: new(true), OverloadReason: new("read lag p99 1.2 ms")},
 		TargetProcess: result.TargetProcess{Observed: true, PID: new(101), Name: new("sseload"), Processes: new(1),
-			CPUPercent: new(6.6), RSSBytes: new(int64(30 << 20)), BytesPerClient: new(4096.5), OpenFiles: new(int64(15))},
+			CPUPercent: new(6.6), RSSBytes: new(int64(30 << 20)), BytesPerClient: new(4096.5), OpenFiles: new(int64(15)),
+			RSSConnectedBytes: new(int64(29 << 20)), CPUPerConnectNS: new(40_000.5), CPUPerCopyNS: new(7_500.5)},
 		Machine: result.Machine{CPUPercent: new(40.5), MemoryUsedBytes: new(int64(1 << 30)),
 			MemoryTotalBytes: new(int64(16 << 30)), ListenOverflows: new(int64(1)), TCPRetransmits: new(int64(1)),
-			KernelSocketBytes: new(int64(1 << 20))},
+			ListenDrops: new(int64(2)), KernelSocketBytes: new(int64(1 << 20)), TCPSockets: new(int64(14)),
+			TCPSocketBytes: new(int64(14 * 2304)), SlabBytes: new(int64(300 << 20)), KernelBytesPerClient: new(9216.5)},
 		Phases: []result.Phase{{Name: "connect", StartNS: 1, ElapsedNS: 3e6, TargetCPUPercent: new(1.5),
 			GeneratorCPUPercent: new(1.5), MachineCPUPercent: new(1.5), GeneratorRunQueueNS: new(int64(1))}},
 		Samples: []result.Sample{{AtNS: 1e9, Phase: "send", Open: 6, Failed: 2, Received: 6, TargetCPUPercent: new(1.5),
 			TargetRSSBytes: new(int64(1)), TargetOpenFiles: new(int64(1)), GeneratorCPUPercent: new(1.5),
 			GeneratorRSSBytes: new(int64(1)), GeneratorOpenFiles: new(int64(1)), MachineCPUPercent: new(1.5),
 			MachineUsedBytes: new(int64(1))}},
+		Profiles: []result.Profile{{Kind: "cpu", Phase: "send", Source: "pprof", StartNS: 3e6, ElapsedNS: 2e9,
+			File: "run.profiles/rooms-6-send-cpu.pb.gz", Flame: "run.profiles/rooms-6-send-cpu.folded", Unit: "nanoseconds",
+			Total: 2e9, Samples: 200, Top: []result.Function{{Name: "main.serve", Flat: 1e9, Cumulative: 2e9}}}},
 		Interrupted: true,
 		Aborted:     new("the target went away"),
 		Notes:       []string{"a note"},
@@ -288,9 +295,14 @@ func full() *result.File {
 		CPUModel: new("a processor"), Cores: 2, MemoryBytes: new(int64(16 << 30))}
 	tool := result.Tool{Version: "v0.1.0", Commit: "0123abc", Go: "go1.26.0"}
 	command := []string{"sseload", "rooms", "http://127.0.0.1:8123/?a=1&b=<2>"}
+	slope := &result.Slope{Value: 4096.5, Error: 12.5, Base: 10 << 20, Runs: 3}
 	return &result.File{
 		Schema: result.Schema, Tool: tool, Command: command, Host: host, StartedAt: at,
-		Runs:    []result.Run{run, run},
+		Runs: []result.Run{run, run},
+		Costs: []result.Costs{{
+			Runs: []int{1, 1, 1}, TargetBytesPerClient: slope, TargetCPUPerConnectNS: slope, TargetCPUPerCopyNS: slope,
+			GeneratorBytesPerClient: slope, GeneratorCPUPerConnectNS: slope, GeneratorCPUPerCopyNS: slope, KernelBytesPerClient: slope,
+		}},
 		Sources: []result.Source{{Tool: tool, Command: command, Host: host, StartedAt: at, Runs: 2}},
 	}
 }

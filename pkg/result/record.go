@@ -13,6 +13,9 @@ type File struct {
 	Host      Host      `json:"host"`
 	StartedAt time.Time `json:"started_at"`
 	Runs      []Run     `json:"runs"`
+	// Costs are what one more client and one more copy cost, for each series of
+	// runs that shows it.
+	Costs []Costs `json:"costs,omitempty"`
 	// Sources lists the files that a merged file was made of, in order; the
 	// top-level fields are then those of the first.
 	Sources []Source `json:"sources,omitempty"`
@@ -58,12 +61,13 @@ type Run struct {
 	Traffic       *Traffic      `json:"traffic"`        // null in records of early versions
 	Delivery      *Delivery     `json:"delivery"`       // null when the scenario sends nothing
 	IterationTime *Latency      `json:"iteration_time"` // null when the scenario has no iterations, as in the open model
-	TotalNS       int64         `json:"total_ns"`       // first dial to the end of the last phase
+	TotalNS       int64         `json:"total_ns"`       // first dial to the end of the last phase, without the phases called "profile"
 	Generator     Generator     `json:"generator"`
 	TargetProcess TargetProcess `json:"target_process"`
 	Machine       Machine       `json:"machine"`
 	Phases        []Phase       `json:"phases"`
 	Samples       []Sample      `json:"samples"`
+	Profiles      []Profile     `json:"profiles,omitempty"`
 	Interrupted   bool          `json:"interrupted"` // the user stopped it; figures are partial
 	Aborted       *string       `json:"aborted"`     // why the run ended before its time, e.g. the target went away
 	Notes         []string      `json:"notes"`       // what a reader must know to read the figures right
@@ -263,12 +267,15 @@ type Latency struct {
 // Generator is what the load cost the process that made it.
 type Generator struct {
 	PID               int      `json:"pid"`
-	CPUPercent        *float64 `json:"cpu_percent"` // over the main phase: sending, or connecting where nothing is sent
-	RSSBytes          *int64   `json:"rss_bytes"`   // the largest seen
+	CPUPercent        *float64 `json:"cpu_percent"`         // over the main phase: sending, or connecting where nothing is sent
+	RSSBytes          *int64   `json:"rss_bytes"`           // the largest seen
+	RSSConnectedBytes *int64   `json:"rss_connected_bytes"` // with all clients connected
 	RSSPerClientBytes *float64 `json:"rss_per_client_bytes"`
-	OpenFiles         *int64   `json:"open_files"` // the most seen
-	ReadLag           *Latency `json:"read_lag"`   // handling minus kernel receive time, per read; null where the engine has no kernel time
-	SendLag           *Latency `json:"send_lag"`   // actual minus intended send time, per send; null in the closed model, where they are one
+	OpenFiles         *int64   `json:"open_files"`         // the most seen
+	CPUPerConnectNS   *float64 `json:"cpu_per_connect_ns"` // as in [TargetProcess]
+	CPUPerCopyNS      *float64 `json:"cpu_per_copy_ns"`    // likewise
+	ReadLag           *Latency `json:"read_lag"`           // handling minus kernel receive time, per read; null where the engine has no kernel time
+	SendLag           *Latency `json:"send_lag"`           // actual minus intended send time, per send; null in the closed model, where they are one
 	// DispatchLag is the part of SendLag that is the generator's own: from when a
 	// send was due until the generator came to it. What is left is the wait for a
 	// connection. Null in the closed model.
@@ -291,7 +298,7 @@ type GC struct {
 }
 
 // Stalls are the times in which the generator stood still, whatever the reason: a
-// tick that should come each 10 ms came more than 5 ms late. They are of the main
+// tick that should come each 20 ms came more than 5 ms late. They are of the main
 // phase.
 type Stalls struct {
 	Count   int64 `json:"count"`
@@ -309,6 +316,14 @@ type TargetProcess struct {
 	RSSBytes       *int64   `json:"rss_bytes"`   // the largest seen
 	BytesPerClient *float64 `json:"bytes_per_client"`
 	OpenFiles      *int64   `json:"open_files"` // the most seen
+	// RSSConnectedBytes is the resident set with all clients connected.
+	RSSConnectedBytes *int64 `json:"rss_connected_bytes"`
+	// CPUPerConnectNS is the CPU time of the connect phase for each client that
+	// opened. CPUPerCopyNS is that of the sending, and of the wait for what it left
+	// under way, for each copy that arrived; it includes a copy's share of taking
+	// the message in.
+	CPUPerConnectNS *float64 `json:"cpu_per_connect_ns"`
+	CPUPerCopyNS    *float64 `json:"cpu_per_copy_ns"`
 }
 
 // Machine is the load on the whole machine that the generator ran on.
@@ -317,8 +332,62 @@ type Machine struct {
 	MemoryUsedBytes   *int64   `json:"memory_used_bytes"`
 	MemoryTotalBytes  *int64   `json:"memory_total_bytes"`
 	ListenOverflows   *int64   `json:"listen_overflows"`    // connection requests that found a full listen queue during the run
+	ListenDrops       *int64   `json:"listen_drops"`        // connection requests that were dropped during the run, for a full listen queue or any other reason
 	TCPRetransmits    *int64   `json:"tcp_retransmits"`     // segments sent again during the run
 	KernelSocketBytes *int64   `json:"kernel_socket_bytes"` // most memory that TCP sockets held, both sides together
+
+	// What the kernel held with all clients connected, for both ends of each
+	// connection where the target is on this machine.
+	TCPSockets     *int64 `json:"tcp_sockets"`      // their number in this network namespace
+	TCPSocketBytes *int64 `json:"tcp_socket_bytes"` // what those take as objects, without the data in them
+	SlabBytes      *int64 `json:"slab_bytes"`       // all objects of the kernel, whatever for
+	// KernelBytesPerClient is by how much SlabBytes grew while clients connected, for
+	// each that opened: sockets, files, inodes, entries of epoll sets.
+	KernelBytesPerClient *float64 `json:"kernel_bytes_per_client"`
+}
+
+// Profile says where the target spent its time, or what holds its memory.
+type Profile struct {
+	Kind      string     `json:"kind"`       // "cpu", "heap", "allocs", "goroutine", "threadcreate", "mutex", "block"
+	Phase     string     `json:"phase"`      // that it is of, or at whose end it was taken
+	Source    string     `json:"source"`     // "pprof": net/http/pprof; "inspector": of Node; "perf": of Linux
+	StartNS   int64      `json:"start_ns"`   // since the run's start
+	ElapsedNS int64      `json:"elapsed_ns"` // 0 for a picture of a moment
+	File      string     `json:"file"`       // for go tool pprof, or Node's own form; relative to the record's folder
+	Flame     string     `json:"flame"`      // the same as collapsed stacks, from which flame graphs are made; likewise
+	Unit      string     `json:"unit"`       // of the figures: "nanoseconds", "bytes", "count"
+	Total     int64      `json:"total"`      // of all functions
+	Samples   int64      `json:"samples"`
+	Top       []Function `json:"top"` // the functions with the largest flat figures, at most 20
+}
+
+// Function is a function's share of a profile.
+type Function struct {
+	Name       string `json:"name"`
+	Flat       int64  `json:"flat"`       // in the function itself
+	Cumulative int64  `json:"cumulative"` // with what it called
+}
+
+// Costs is what one more costs, fitted to the runs of a series as straight lines.
+// A slope that the runs do not show is null.
+type Costs struct {
+	Runs []int `json:"runs"` // which of [File].Runs, from 0
+
+	TargetBytesPerClient     *Slope `json:"target_bytes_per_client"`
+	TargetCPUPerConnectNS    *Slope `json:"target_cpu_per_connect_ns"`
+	TargetCPUPerCopyNS       *Slope `json:"target_cpu_per_copy_ns"`
+	GeneratorBytesPerClient  *Slope `json:"generator_bytes_per_client"`
+	GeneratorCPUPerConnectNS *Slope `json:"generator_cpu_per_connect_ns"`
+	GeneratorCPUPerCopyNS    *Slope `json:"generator_cpu_per_copy_ns"`
+	KernelBytesPerClient     *Slope `json:"kernel_bytes_per_client"` // objects of the kernel, both ends
+}
+
+// Slope is a straight line through the figures of several runs.
+type Slope struct {
+	Value float64 `json:"value"` // what one more costs
+	Error float64 `json:"error"` // half the width of the value's 95 % confidence interval
+	Base  float64 `json:"base"`  // what it costs with none: where the line begins
+	Runs  int     `json:"runs"`  // how many the line goes through
 }
 
 // Phase is one stretch of a run with what it cost.

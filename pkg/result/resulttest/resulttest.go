@@ -95,6 +95,13 @@ func Check(schema *jsonschema.Resolved, data []byte) error {
 			errs = append(errs, fmt.Errorf("sources count %d runs, there are %d", sum, len(f.Runs)))
 		}
 	}
+	for i, c := range f.Costs {
+		for _, r := range c.Runs {
+			if r >= len(f.Runs) {
+				errs = append(errs, fmt.Errorf("costs %d: run %d of %d", i, r, len(f.Runs)))
+			}
+		}
+	}
 	for i := range f.Runs {
 		for _, e := range sums(&f.Runs[i]) {
 			errs = append(errs, fmt.Errorf("run %d: %w", i, e))
