@@ -133,12 +133,13 @@ witness: build ## check the reported latencies against the packets of the runs
 proofs: build ## make the proofs of docs/measurement.md anew, into results/
 	.ci/proofs
 
-# Three minutes on a machine that should do nothing else. ROUNDS=1 is a trial of it,
-# and OUT=… puts the table elsewhere.
+# Three minutes on a machine that should do nothing else. SERVERSFLAGS=-h lists what
+# there is, and SERVERSFLAGS=-no-write leaves results/servers as it is.
+SERVERSFLAGS ?=
 .PHONY: servers
 servers: build ## compare the reference server with two others, into results/
 	$(GO) build -trimpath -o bin/ ./testserver/peer
-	.ci/servers
+	$(GO) run ./cmd/bench servers $(SERVERSFLAGS)
 
 .PHONY: faults
 faults: build ## make the pictures of docs/faults.md anew

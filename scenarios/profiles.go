@@ -33,37 +33,47 @@ func (p *Profiles) stem(run string) string {
 	return run
 }
 
-// openProfiler prepares the profiles of a run that is called so, if any are asked
-// for. When none can be had the record says why.
-func (s *session) openProfiler(p *Profiles, run string) {
+// openProfiler begins the profiles of a run that is called so, if any are asked for.
+// When none can be had the record will say why.
+func (s *session) openProfiler(ctx context.Context, p *Profiles, run string) {
 	if p == nil {
 		return
 	}
 	source, err := s.site.Profile()
 	if err != nil {
-		s.run.Notes = append(s.run.Notes, fmt.Sprintf("no profile was taken: %v", err))
+		s.unprofiled = []string{fmt.Sprintf("no profile was taken: %v", err)}
 		return
 	}
 	s.profilesIn = p.Shown
 	s.profiler = profile.New(profile.Config{Kinds: p.Kinds, Source: source, Dir: p.Dir, Stem: p.stem(run)})
+	// Before the first look at memory: a target takes some for its profiles.
+	s.profiler.Begin(ctx, phaseConnect)
 }
 
 // turnProfiles ends the profiles of the phase before and begins those of the next.
 // What that takes is in neither.
 func (s *session) turnProfiles(ctx context.Context, next string) {
-	if s.profiler == nil {
+	if s.profiler == nil || s.phase.Load() == nil { // those of the first phase run already
 		return
 	}
 	began := s.people.Clock().Now()
-	first := s.phase.Load() == nil
-	if !first {
-		s.begin(phaseProfile)
-		s.profiler.End(context.WithoutCancel(ctx))
-	}
+	s.begin(phaseProfile)
+	s.endProfiles(ctx, s.profiler.End)
 	s.profiler.Begin(ctx, next)
-	if !first {
-		s.paused += time.Duration(s.people.Clock().Now() - began)
-	}
+	s.paused += time.Duration(s.people.Clock().Now() - began)
+}
+
+// profilesAfterInterrupt bounds how long one who has pressed Ctrl-C waits for
+// profiles.
+const profilesAfterInterrupt = time.Second
+
+// endProfiles has end take what is under way, in a short time once ctx is done.
+func (s *session) endProfiles(ctx context.Context, end func(context.Context)) {
+	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(profilesAfterInterrupt, cancel) })
+	defer stop()
+	end(patient)
 }
 
 // recordProfiles ends the profiles under way and enters all of them.
@@ -71,7 +81,9 @@ func (s *session) recordProfiles(ctx context.Context, seen observe.Report) {
 	if s.profiler == nil {
 		return
 	}
-	taken, problems := s.profiler.Close(ctx)
+	var taken []profile.Profile
+	var problems []string
+	s.endProfiles(ctx, func(ctx context.Context) { taken, problems = s.profiler.Close(ctx) })
 	for _, p := range taken {
 		out := result.Profile{
 			Kind: string(p.Kind), Phase: p.Phase, Source: p.Source,

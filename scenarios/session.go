@@ -48,6 +48,7 @@ type session struct {
 	begun      time.Time
 	profiler   *profile.Profiler // nil: none are taken
 	profilesIn string            // the folder of their files, as the record names it
+	unprofiled []string          // why none could be had
 	paused     time.Duration     // between phases, for profiles
 	show       func(func() Progress) (stop func())
 	hideShow   func()
@@ -68,11 +69,11 @@ func open(ctx context.Context, env *Env, ask Load, cfg load.Config, scenario, na
 		return nil, err
 	}
 	s := &session{ask: ask, site: site, show: env.Show, hideShow: func() {}}
+	s.openProfiler(ctx, env.Profiles, scenario+"-"+name)
 	if err := s.prepare(cfg, scenario); err != nil { //nolint:contextcheck // engines live until Close
 		site.Stop()
 		return nil, err
 	}
-	s.openProfiler(env.Profiles, scenario+"-"+name)
 	return s, nil
 }
 
@@ -88,7 +89,9 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 		}
 	}
 	s.watcher = observe.New(observe.Config{Target: tree, Counters: s.counters})
-	debug.FreeOSMemory() // what a run before this one left is not this one's
+	// What a run before this one left is not this one's, and what it takes to profile
+	// is no client's.
+	debug.FreeOSMemory()
 	s.base = s.watcher.Held()
 
 	cfg.Target, cfg.Engine = s.site.Target, kind
@@ -110,7 +113,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 		Target:  result.Target{URL: target.Redacted(s.site.Target.Subscribe.String()), Kind: s.site.Kind},
 		Phases:  []result.Phase{},
 		Samples: []result.Sample{},
-		Notes:   []string{},
+		Notes:   append([]string{}, s.unprofiled...),
 	}
 	if s.ask.EventType != "" {
 		s.run.Params.EventType = &s.ask.EventType
@@ -173,14 +176,16 @@ func (s *session) connect(ctx context.Context) error {
 func (s *session) close(ctx context.Context, why error, mainPhase string) (*result.Run, error) {
 	total := time.Duration(s.people.Clock().Now()-s.dialing) - s.paused
 	seen := s.watcher.Stop()
-	s.recordProfiles(context.WithoutCancel(ctx), seen)
 	s.people.Settle(context.WithoutCancel(ctx), settleQuiet, settleMost)
 	if why == nil && mainPhase == phaseSend {
 		why = s.people.Gone() // which the last iteration may have been too short to see
 	}
-	s.hideShow()
+	s.people.Freeze() // what comes while profiles are fetched is after the run
 	debug.FreeOSMemory()
-	s.crest.Generator = s.watcher.Held().Generator // without what the collector has not come to yet
+	held := s.watcher.Held() // once the collector has been
+	s.crest.Generator, s.crest.Live = held.Generator, held.Live
+	s.recordProfiles(ctx, seen)
+	s.hideShow()
 	run := s.run
 	if s.site.Faults != nil {
 		run.Target.Faults = s.site.Faults(context.WithoutCancel(ctx))
@@ -256,7 +261,7 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, totals *load
 		CPUPercent: m.CPUPercent, MemoryUsedBytes: m.MemoryUsedBytes, MemoryTotalBytes: m.MemoryTotalBytes,
 		ListenOverflows: m.ListenOverflows, ListenDrops: m.ListenDrops, TCPRetransmits: m.TCPRetransmits,
 		KernelSocketBytes: m.KernelSocketBytes,
-		TCPSockets:        s.crest.TCPSockets, TCPSocketBytes: s.crest.TCPSocketBytes, SlabBytes: s.crest.Slab,
+		TCPSockets:        s.crest.TCPSockets, TCPSocketBytes: s.crest.TCPSocketBytes,
 	}
 	run.Generator = result.Generator{PID: seen.Generator.PID, RSSBytes: seen.Generator.RSSBytes, OpenFiles: seen.Generator.OpenFiles}
 	if t := seen.Target; t != nil {
@@ -305,8 +310,8 @@ func (s *session) recordLags(totals *load.Totals) error {
 	return errors.Join(errs...)
 }
 
-// memoryPerClient works out the memory that one client costs either side and the
-// kernel.
+// memoryPerClient works out the memory that one client costs either side, and its
+// sockets the kernel.
 func (s *session) memoryPerClient(opened int) {
 	share := func(base, crest *int64) *float64 {
 		if base == nil || crest == nil || opened == 0 || *crest < *base {
@@ -315,10 +320,11 @@ func (s *session) memoryPerClient(opened int) {
 		return new(float64(*crest-*base) / float64(opened))
 	}
 	g, t := &s.run.Generator, &s.run.TargetProcess
-	g.RSSConnectedBytes, t.RSSConnectedBytes = s.crest.Generator, s.crest.Target
+	t.RSSBaseBytes, t.RSSConnectedBytes = s.base.Target, s.crest.Target
+	g.LiveBytesPerClient = share(s.base.Live, s.crest.Live)
 	g.RSSPerClientBytes = share(s.base.Generator, s.crest.Generator)
 	t.BytesPerClient = share(s.base.Target, s.crest.Target)
-	s.run.Machine.KernelBytesPerClient = share(s.base.Slab, s.crest.Slab)
+	s.run.Machine.SocketBytesPerClient = share(s.base.TCPSocketBytes, s.crest.TCPSocketBytes)
 }
 
 // timePerClient works out the CPU time that one client, and one copy, cost either

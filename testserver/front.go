@@ -23,7 +23,9 @@ const (
 // stays there: to that the front is a listener.
 //
 // So nothing that the front does not know of can be answered in another way than
-// by net/http; what it does answer it answers byte for byte as the handlers do.
+// by net/http; what it does answer it answers byte for byte as the handlers do. Two
+// ends differ: a head that is cut off by the time limit gets no 400, and half a request
+// behind a whole one does not cancel that.
 type front struct {
 	s  *Server
 	ln net.Listener

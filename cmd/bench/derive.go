@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 )
 
@@ -32,9 +31,16 @@ const (
 	sendTime     measure = "send_ns"
 	deliveryCPU  measure = "cpu_ns_per_million_copies"
 	clientMemory measure = "rss_bytes_per_client"
+
+	serverConnectCPU  measure = "server_cpu_ns_per_client"
+	serverDeliveryCPU measure = "server_cpu_ns_per_million_copies"
+	serverMemory      measure = "server_rss_bytes_per_client"
+	copiesASecond     measure = "copies_per_second"
+	latencyP50        measure = "latency_p50_ns"
+	latencyP99        measure = "latency_p99_ns"
 )
 
-// measures are those of a shape's trials.
+// measures are those of a shape's trials where sseload is measured.
 func (s *shape) measures() []measure {
 	switch {
 	case s.Memory:
@@ -55,8 +61,11 @@ func (s *shape) judged() measure {
 	return connectTime
 }
 
-// figure is what the trial says of m, if it says anything.
+// figure is what the trial says of m, if it says anything and is good.
 func (t *trial) figure(m measure) (v float64, ok bool) {
+	if !t.good() {
+		return 0, false
+	}
 	share := func(of *int64, among float64) (float64, bool) {
 		if of == nil || among <= 0 {
 			return 0, false
@@ -88,46 +97,60 @@ type comparison struct {
 	Measure   measure `json:"measure"`
 	Contender string  `json:"contender"`
 	Value     *spread `json:"value"` // null: no trial told
-	Ratio     *spread `json:"ratio"` // to the floor of the same round; null for the floor itself, for memory, and when no round has both
+	Ratio     *spread `json:"ratio"` // to the first contender of the shape in the same round; null for itself, for a client's memory, and when no round has both
 }
 
-// compare works out all comparisons from the good trials.
-func compare(shapes []shape, trials []trial) []comparison {
-	figures := map[string]float64{}
-	key := func(round int, shape string, m measure, contender string) string {
-		return fmt.Sprint(round, shape, m, contender)
-	}
-	last := 0
-	for i := range trials {
-		t := &trials[i]
-		last = max(last, t.Round)
-		for _, m := range []measure{connectTime, connectCPU, sendTime, deliveryCPU, clientMemory} {
-			if v, ok := t.figure(m); ok && t.good() {
-				figures[key(t.Round, t.Shape, m, t.Contender)] = v
-			}
+// figures are what all trials told.
+type figures map[figureOf]float64
+
+type figureOf struct {
+	round     int
+	shape     string
+	contender string
+	measure   measure
+}
+
+// add takes in what a trial tells.
+func (f figures) add(t *outcome, figure func(measure) (float64, bool)) {
+	for _, m := range []measure{
+		connectTime, connectCPU, sendTime, deliveryCPU, clientMemory,
+		serverConnectCPU, serverDeliveryCPU, serverMemory, copiesASecond, latencyP50, latencyP99,
+	} {
+		if v, ok := figure(m); ok {
+			f[figureOf{t.Round, t.Shape, t.Contender, m}] = v
 		}
 	}
+}
+
+// compare works out all comparisons.
+func (f figures) compare(shapes []shape, measures func(*shape) []measure, rounds int) []comparison {
 	var all []comparison
 	for i := range shapes {
 		s := &shapes[i]
-		for _, m := range s.measures() {
+		for _, m := range measures(s) {
 			for _, contender := range s.Contenders {
-				var values, ratios []float64
-				for round := 1; round <= last; round++ {
-					v, ok := figures[key(round, s.Name, m, contender)]
-					if !ok {
-						continue
-					}
-					values = append(values, v)
-					if floor := figures[key(round, s.Name, m, floorName)]; floor > 0 && m != clientMemory && contender != floorName {
-						ratios = append(ratios, v/floor)
-					}
-				}
-				all = append(all, comparison{Shape: s.Name, Measure: m, Contender: contender, Value: spreadOf(values), Ratio: spreadOf(ratios)})
+				all = append(all, f.comparison(s, m, contender, rounds))
 			}
 		}
 	}
 	return all
+}
+
+func (f figures) comparison(s *shape, m measure, contender string, rounds int) comparison {
+	var values, ratios []float64
+	for round := 1; round <= rounds; round++ {
+		v, ok := f[figureOf{round, s.Name, contender, m}]
+		if !ok {
+			continue
+		}
+		values = append(values, v)
+		first := s.Contenders[0]
+		// The floor holds next to nothing for a client: a ratio to that says nothing.
+		if base := f[figureOf{round, s.Name, first, m}]; base > 0 && m != clientMemory && contender != first {
+			ratios = append(ratios, v/base)
+		}
+	}
+	return comparison{Shape: s.Name, Measure: m, Contender: contender, Value: spreadOf(values), Ratio: spreadOf(ratios)}
 }
 
 // The verdicts.
@@ -135,7 +158,7 @@ const (
 	kept        = "kept"
 	missed      = "missed"
 	notMeasured = "not measured"
-	notJudged   = "not judged" // a quick run shows nothing
+	notJudged   = "not judged" // from too few rounds
 )
 
 // unit is what a budget is in.
@@ -166,7 +189,7 @@ const (
 
 // judge holds everything against its budget. The budget of allocations holds for
 // every run, the others for the median.
-func judge(shapes []shape, comparisons []comparison, decodings []decoding, quick bool) []verdict {
+func judge(shapes []shape, comparisons []comparison, decodings []decoding) []verdict {
 	find := func(s *shape, m measure) comparison {
 		i := slices.IndexFunc(comparisons, func(c comparison) bool {
 			return c.Shape == s.Name && c.Measure == m && c.Contender == judged
@@ -201,16 +224,16 @@ func judge(shapes []shape, comparisons []comparison, decodings []decoding, quick
 			verdict{What: "allocations of the decoder", Unit: allocations, Measured: spreadOf(allocs)})
 	}
 	for i := range all {
-		all[i].Verdict = all[i].decide(quick)
+		all[i].Verdict = all[i].decide()
 	}
 	return all
 }
 
-func (v *verdict) decide(quick bool) string {
+func (v *verdict) decide() string {
 	switch {
 	case v.Measured == nil:
 		return notMeasured
-	case quick:
+	case v.Measured.Rounds < leastRounds:
 		return notJudged
 	}
 	measured := v.Measured.Median
@@ -223,8 +246,11 @@ func (v *verdict) decide(quick bool) string {
 	return missed
 }
 
-// passed reports whether all is as it should be.
-func passed(verdicts []verdict, trials []trial) bool {
-	return !slices.ContainsFunc(trials, func(t trial) bool { return !t.good() }) &&
-		!slices.ContainsFunc(verdicts, func(v verdict) bool { return v.Verdict == missed || v.Verdict == notMeasured })
+// passed reports whether all is as it should be. With enough rounds that takes a
+// verdict on every budget.
+func (b *book) passed() bool {
+	if slices.ContainsFunc(b.Trials, func(t trial) bool { return !t.good() }) {
+		return false
+	}
+	return !b.enough() || !slices.ContainsFunc(b.Verdicts, func(v verdict) bool { return v.Verdict != kept })
 }

@@ -1,17 +1,28 @@
-// Command bench measures what sseload costs, as a ratio to cmd/floor, the least that
-// a client must do, and beside its engines for net/http and r3labs clients. It holds
-// the figures against the budgets; make bench runs it.
+// Command bench has two modes, one for each side of a load.
 //
-//	round ── shape ── contender ──┬── sseload serve, a fresh one
+//	bench [FLAGS]            what sseload costs; make bench runs it
+//	bench servers [FLAGS]    what the reference server costs; make servers runs it
+//
+// The first measures sseload's engines as ratios to cmd/floor, the least that a client
+// must do, and holds them against the budgets. The second puts the same loads to the
+// reference server and to two other ways to write it, those of testserver/peer, as
+// ratios to the reference server.
+//
+//	round ── shape ── contender ──┬── sseload serve, or peer P, a fresh one
 //	                              └── floor, or sseload --engine E ── figures ──┐
-//	                      ratios to the floor of the round ── medians ── verdicts
+//	                 ratios to the first contender of the round ── medians ── tables
 //
-// Every trial is a process of its own, against a server of its own. A trial that
-// lost a copy or a client, or failed, yields no figures and fails the benchmark; one
-// in which sseload found itself overloaded counts, and is told of.
+// Every trial is a process of its own, against a server of its own. What is judged is
+// the median of five rounds at least; with fewer nothing is judged, and nothing written
+// unless a folder is named.
 //
-// It needs Linux. Exit status: 0 when every budget was kept, 1 when one was missed, or
-// something went wrong, 2 for wrong usage.
+// Where sseload is measured, a trial that lost a copy or a client, or failed, yields no
+// figures and fails the benchmark. Where servers are, it is a result: it is counted,
+// and fails the benchmark only when the reference server was the one. A trial in which
+// sseload found itself overloaded counts, and is told of.
+//
+// Measuring sseload needs Linux. Exit status: 0 when all was as it should be, 1 when a
+// budget was missed, or something went wrong, 2 for wrong usage.
 package main
 
 import (

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,12 +26,18 @@ func (m measure) shown(v float64) string {
 	switch m {
 	case connectTime, sendTime:
 		return fmt.Sprintf("%.0f ms", v/1e6)
-	case connectCPU:
+	case connectCPU, serverConnectCPU:
 		return fmt.Sprintf("%.1f µs CPU a client", v/1e3)
-	case deliveryCPU:
+	case deliveryCPU, serverDeliveryCPU:
 		return fmt.Sprintf("%.2f s CPU a million", v/1e9)
-	case clientMemory:
+	case clientMemory, serverMemory:
 		return shown(v, bytesPerClient)
+	case copiesASecond:
+		return grouped(int(math.Round(v))) + " copies/s"
+	case latencyP50:
+		return fmt.Sprintf("%.2f ms p50", v/1e6)
+	case latencyP99:
+		return fmt.Sprintf("%.2f ms p99", v/1e6)
 	}
 	return fmt.Sprint(v)
 }
@@ -45,6 +53,18 @@ func (m measure) name() string {
 		return "CPU per million copies"
 	case clientMemory:
 		return "memory a client"
+	case serverConnectCPU:
+		return "server's CPU a client"
+	case serverDeliveryCPU:
+		return "server's CPU per million copies"
+	case serverMemory:
+		return "server's memory a client"
+	case copiesASecond:
+		return "copies a second"
+	case latencyP50:
+		return "latency, p50"
+	case latencyP99:
+		return "latency, p99"
 	}
 	return string(m)
 }
@@ -52,7 +72,7 @@ func (m measure) name() string {
 // cell is shown without what name says already.
 func (m measure) cell(v float64) string {
 	short := m.shown(v)
-	for _, said := range []string{" CPU a client", " CPU a million"} {
+	for _, said := range []string{" CPU a client", " CPU a million", " copies/s", " p50", " p99"} {
 		short = strings.TrimSuffix(short, said)
 	}
 	return short
@@ -117,29 +137,29 @@ func fromTo(s *spread, shown func(float64) string) string {
 	return shown(s.Min) + " – " + shown(s.Max)
 }
 
-// peers is the table of all contenders.
-func (b *book) peers() string {
+// beside is the table of all contenders.
+func (s *session) beside(measures func(*shape) []measure, comparisons []comparison) string {
 	var contenders []string
-	for _, s := range b.Shapes {
-		if len(s.Contenders) > len(contenders) {
-			contenders = s.Contenders
+	for _, one := range s.Shapes {
+		if len(one.Contenders) > len(contenders) {
+			contenders = one.Contenders
 		}
 	}
 	if len(contenders) == 0 {
 		return ""
 	}
 	cells := map[string]string{}
-	for _, c := range b.Comparisons {
+	for _, c := range comparisons {
 		cells[c.Shape+string(c.Measure)+c.Contender] = c.cell()
 	}
 	var text strings.Builder
 	header(&text, []string{"load", "measure"}, contenders...)
-	for i := range b.Shapes {
-		s := &b.Shapes[i]
-		for _, m := range s.measures() {
-			line := []string{s.What, m.name()}
+	for i := range s.Shapes {
+		one := &s.Shapes[i]
+		for _, m := range measures(one) {
+			line := []string{one.What, m.name()}
 			for _, contender := range contenders {
-				line = append(line, cells[s.Name+string(m)+contender])
+				line = append(line, cells[one.Name+string(m)+contender])
 			}
 			row(&text, line...)
 		}
@@ -147,7 +167,10 @@ func (b *book) peers() string {
 	return text.String()
 }
 
-// cell is the median, and the ratio to the floor with its range.
+// peers is the table of sseload's engines beside the floor.
+func (b *book) peers() string { return b.beside((*shape).measures, b.Comparisons) }
+
+// cell is the median, and the ratio to the first contender with its range.
 func (c *comparison) cell() string {
 	if c.Value == nil {
 		return "–"
@@ -177,50 +200,71 @@ func (b *book) scanned() string {
 		shown(speed.Median, bytesPerSecond), shown(scan.Median, bytesPerSecond), 100*share.Median, 100*share.Min, 100*share.Max)
 }
 
-// remarks lists the trials that went wrong, and where sseload was overloaded.
-func (b *book) remarks() string {
+// remarks lists the trials that went wrong, as what that makes them, and where sseload
+// was overloaded.
+func (s *session) remarks(wrong string, trials []outcome) string {
 	var text strings.Builder
-	for _, t := range b.Trials {
+	for _, t := range trials {
 		if !t.good() {
-			fmt.Fprintf(&text, "- **wrong, not used**: %s, %s, round %d: %s\n", t.Shape, t.Contender, t.Round, strings.Join(t.Wrong, "; "))
+			fmt.Fprintf(&text, "- **%s**: %s, %s, round %d: %s\n", wrong, t.Shape, t.Contender, t.Round, strings.Join(t.Wrong, "; "))
 		}
 	}
-	for _, s := range b.Shapes {
-		for _, contender := range s.Contenders {
+	for _, one := range s.Shapes {
+		for _, contender := range one.Contenders {
 			count, reason := 0, ""
-			for _, t := range b.Trials {
-				if t.Shape == s.Name && t.Contender == contender && t.good() && t.Overloaded != nil {
+			for _, t := range trials {
+				if t.Shape == one.Name && t.Contender == contender && t.good() && t.Overloaded != nil {
 					count, reason = count+1, *t.Overloaded
 				}
 			}
 			if count > 0 {
-				fmt.Fprintf(&text, "- overloaded, used: %s, %s, in %d of %d rounds; in the last of them %s\n", s.Name, contender, count, b.Rounds, reason)
+				fmt.Fprintf(&text, "- overloaded, used: %s, %s, in %d of %d rounds; in the last of them %s\n", one.Name, contender, count, s.Rounds, reason)
 			}
 		}
 	}
 	return text.String()
 }
 
-// tables are the results without the page around them.
-func (b *book) tables() string {
-	parts := []string{b.budgets(), b.peers(), b.scanned(), b.remarks()}
-	var some []string
-	for _, part := range parts {
-		if part != "" {
-			some = append(some, part)
-		}
+func (b *book) remarks() string {
+	var trials []outcome
+	for _, t := range b.Trials {
+		trials = append(trials, t.outcome)
 	}
-	return strings.Join(some, "\n")
+	return b.session.remarks("wrong, not used", trials)
+}
+
+func (b *book) tables() string {
+	return parts(b.budgets(), b.peers(), b.scanned(), b.remarks())
+}
+
+// parts puts those that are not empty below each other.
+func parts(all ...string) string {
+	return strings.Join(slices.DeleteFunc(all, func(part string) bool { return part == "" }), "\n")
+}
+
+// title is a page's first line.
+func (s *session) title(text string) string {
+	if !s.enough() {
+		text += fmt.Sprintf(" (not judged: %s, and it takes %d)", rounds(s.Rounds), leastRounds)
+	}
+	return "# " + text
+}
+
+func rounds(n int) string {
+	if n == 1 {
+		return "1 round"
+	}
+	return fmt.Sprintf("%d rounds", n)
 }
 
 // page is the README of the results.
 func (b *book) page() string {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	line("# What sseload costs\n")
+	line("%s\n", b.title("What sseload costs"))
 	line("Made by `make bench`, which is `go run ./cmd/bench` after a build%s.", b.flags())
 	line("The figures of every trial are in bench.json.\n")
-	line("%s, %s · %s\n", b.summary(), b.StartedAt.Format("2006-01-02 15:04:05 UTC"), b.setting())
+	line("%s %s\n", b.summary(), b.setting())
 	line("<!-- budgets: begin -->")
 	text.WriteString(b.budgets())
 	line("<!-- budgets: end -->\n")
@@ -266,8 +310,8 @@ collection, that opens the streams, sends the messages and counts bytes. It pars
 nothing, accounts for nothing and measures no latency, so it is what a client on this
 kernel must pay at least. sseload proves and times every copy. Ratios are to the floor,
 and of one round: both ran within a minute of each other. In each of the rounds, %d here,
-another contender comes first. A budget is held against the median of the rounds, the one
-of allocations against each of them. Each trial is a process of its own, against a
+another contender comes first. A budget is held against the median of the rounds, five at
+least, the one of allocations against each of them. Each trial is a process of its own, against a
 reference server of its own, on the same machine, with which it shares the cores.
 
 - **Time of connecting** runs from the first dial to the last open, 256 clients connecting
@@ -292,11 +336,11 @@ client and server share, full speed is as fast as the two together can be.
 `
 
 // flags are those that it ran with, in words.
-func (b *book) flags() string {
-	if len(b.Command) < 2 {
+func (s *session) flags() string {
+	if len(s.Command) < 2 {
 		return ""
 	}
-	return ", here with `" + strings.Join(b.Command[1:], " ") + "`"
+	return ", here with `" + strings.Join(s.Command[1:], " ") + "`"
 }
 
 func (b *book) summary() string {
@@ -304,24 +348,31 @@ func (b *book) summary() string {
 	for _, v := range b.Verdicts {
 		said[v.Verdict]++
 	}
-	text := fmt.Sprintf("%d of %d budgets kept", said[kept], len(b.Verdicts))
-	if b.Quick {
-		text = "a quick run, which judges nothing"
+	switch {
+	case !b.enough() && b.Passed:
+		return "**Not judged.**"
+	case !b.enough():
+		return "**FAIL: a trial went wrong.**"
 	}
 	verdict := "PASS"
 	if !b.Passed {
 		verdict = "FAIL"
 	}
-	return fmt.Sprintf("**%s: %s** in %v", verdict, text, time.Duration(b.ElapsedNS).Round(time.Second))
+	return fmt.Sprintf("**%s: %d of %d budgets kept.**", verdict, said[kept], len(b.Verdicts))
 }
 
-// setting is the machine and the program, as far as a record of sseload told.
-func (b *book) setting() string {
-	if b.Tool == nil || b.Host == nil {
-		return "machine and commit unknown: no record of sseload"
+// setting is when, how long, on which machine and of which program, the latter two as
+// far as a record of sseload told.
+func (s *session) setting() string {
+	words := []string{
+		s.StartedAt.Format("2006-01-02 15:04:05 UTC"),
+		fmt.Sprintf("%s in %v", rounds(s.Rounds), time.Duration(s.ElapsedNS).Round(time.Second)),
 	}
-	h := b.Host
-	words := []string{h.OS + "/" + h.Arch}
+	if s.Tool == nil || s.Host == nil {
+		return strings.Join(append(words, "machine and commit unknown: no record of sseload"), " · ")
+	}
+	h := s.Host
+	words = append(words, h.OS+"/"+h.Arch)
 	if h.Kernel != nil {
 		words = append(words, "kernel "+*h.Kernel)
 	}
@@ -332,6 +383,6 @@ func (b *book) setting() string {
 	if h.MemoryBytes != nil {
 		words = append(words, fmt.Sprintf("%.1f GiB", float64(*h.MemoryBytes)/(1<<30)))
 	}
-	words = append(words, fmt.Sprintf("sseload %s, commit %s, %s", b.Tool.Version, b.Tool.Commit, b.Tool.Go))
+	words = append(words, fmt.Sprintf("sseload %s, commit %s, %s", s.Tool.Version, s.Tool.Commit, s.Tool.Go))
 	return strings.Join(words, " · ")
 }

@@ -23,7 +23,7 @@ const (
 	trialLimit = 2 * time.Minute
 )
 
-// server is a reference server, until stop.
+// server is a server under load, the reference server or another one, until stop.
 type server struct {
 	cmd   *exec.Cmd
 	stdin io.Closer // the server ends when this is closed, or the benchmark has ended
@@ -32,10 +32,10 @@ type server struct {
 	addr  string
 }
 
-// startServer starts a reference server, which ends with the context too.
-func startServer(ctx context.Context, program string) (*server, error) {
+// startServer starts a server, which ends with the context too.
+func startServer(ctx context.Context, command []string) (*server, error) {
 	s := &server{said: new(bytes.Buffer)}
-	s.cmd = exec.CommandContext(ctx, program, serveArguments()...)
+	s.cmd = exec.CommandContext(ctx, command[0], command[1:]...)
 	s.cmd.Stderr = s.said
 	stdin, err := s.cmd.StdinPipe()
 	if err != nil {
@@ -62,7 +62,7 @@ func startServer(ctx context.Context, program string) (*server, error) {
 		case serr != nil:
 			return nil, serr
 		}
-		return nil, fmt.Errorf("%s serve does not say where it is: %w", program, err)
+		return nil, fmt.Errorf("%s does not say where it is: %w", strings.Join(command[:2], " "), err)
 	}
 	return s, nil
 }
@@ -70,6 +70,9 @@ func startServer(ctx context.Context, program string) (*server, error) {
 func serveArguments() []string {
 	return []string{"serve", "--managed", "--addr", "127.0.0.1:0", "--status-interval", "0s", "--heartbeat", "0s"}
 }
+
+// reference is the command of the reference server.
+func (o *options) reference() []string { return append([]string{o.sseload}, serveArguments()...) }
 
 // hear reads where the server is.
 func (s *server) hear(ctx context.Context, stdout io.Reader) error {

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/sseload/sseload/pkg/result"
 )
 
 // The test binary is these programs too, when it is called by their names.
@@ -20,6 +22,9 @@ const (
 	hanging = "hanging-floor" // opens the file that is named in its environment, and hangs until it is interrupted
 	lying   = "lying-floor"   // saw one event
 	hanged  = "BENCH_TEST_HANGS"
+
+	doubling = "doubling-sseload" // is the sseload that is named in its environment, whose server sends copies twice
+	doubled  = "BENCH_TEST_DOUBLES"
 )
 
 func TestMain(m *testing.M) {
@@ -32,6 +37,14 @@ func TestMain(m *testing.M) {
 			<-interrupted
 		}
 		os.Exit(1)
+	case doubling:
+		args := os.Args
+		if args[1] == "serve" {
+			args = append(args, "--fault", "duplicate,every=7")
+		}
+		err := syscall.Exec(os.Getenv(doubled), args, os.Environ())
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	case lying:
 		fmt.Fprintln(os.Stdout, `{"clients":60,"events":1,"elapsed_ns":1,"cpu_ns":1,"rss_before_bytes":1,"rss_connected_bytes":1}`)
 		os.Exit(0)
@@ -39,15 +52,15 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// programs builds sseload and floor.
-func programs(t *testing.T) (sseload, floor string) {
+// programs builds sseload, floor and peer.
+func programs(t *testing.T) (sseload, floor, peer string) {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", dir+"/", "github.com/sseload/sseload/cmd/sseload", "github.com/sseload/sseload/cmd/floor")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", dir+"/", "github.com/sseload/sseload/cmd/sseload", "github.com/sseload/sseload/cmd/floor", "github.com/sseload/sseload/testserver/peer")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v: %s", err, said)
 	}
-	return filepath.Join(dir, "sseload"), filepath.Join(dir, "floor")
+	return filepath.Join(dir, "sseload"), filepath.Join(dir, "floor"), filepath.Join(dir, "peer")
 }
 
 // alias is the test binary by another name.
@@ -61,8 +74,11 @@ func alias(t *testing.T, name string) string {
 }
 
 func TestTrials(t *testing.T) {
-	sseload, floor := programs(t)
+	sseload, floor, peer := programs(t)
 	t.Run("quick", func(t *testing.T) { testQuick(t, sseload, floor) })
+	t.Run("servers", func(t *testing.T) { testServers(t, sseload, peer) })
+	t.Run("faulty reference", func(t *testing.T) { testFaultyReference(t, sseload, peer) })
+	t.Run("sick peer", func(t *testing.T) { testSickPeer(t, sseload) })
 	t.Run("lies", func(t *testing.T) { testLies(t, sseload) })
 	t.Run("interrupt", func(t *testing.T) { testInterrupt(t, sseload) })
 	t.Run("sick server", func(t *testing.T) { testSickServer(t, floor) })
@@ -97,7 +113,7 @@ func testQuick(t *testing.T, sseload, floor string) {
 		}
 	}
 	for _, v := range b.Verdicts {
-		if v.Verdict != notJudged || v.Measured == nil {
+		if v.Verdict != notJudged || v.Measured == nil || v.Measured.Rounds != 1 {
 			t.Errorf("got %+v, want it measured and not judged", v)
 		}
 	}
@@ -107,6 +123,60 @@ func testQuick(t *testing.T, sseload, floor string) {
 	}
 	if !strings.HasPrefix(stdout, b.budgets()) || !strings.Contains(string(page), b.budgets()) || strings.Count(stderr, "bench: round 1 of 1: ") != 13 {
 		t.Errorf("stdout is\n%s\nstderr\n%s\nthe page\n%s", stdout, stderr, page)
+	}
+}
+
+// testServers: each server is measured, and its record kept as it was written.
+func testServers(t *testing.T, sseload, peer string) {
+	out := t.TempDir()
+	code, stdout, stderr := bench(t, serversMode, "-sseload", sseload, "-peer", peer, "-quick", "-out", out)
+	if code != exitPassed {
+		t.Fatalf("exit %d, %s%s", code, stdout, stderr)
+	}
+	page, err := os.ReadFile(filepath.Join(out, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(string(page), "# The reference server beside two others (not judged: 1 round, and it takes 5)\n") ||
+		!strings.HasPrefix(stdout, "**Not judged: trials that went wrong, of 3 each: reference 0, nethttp 0, r3labs 0.**\n") ||
+		strings.Count(stderr, "bench: round 1 of 1: ") != 9 {
+		t.Errorf("the page is\n%s\nstdout\n%s\nstderr\n%s", page, stdout, stderr)
+	}
+	copies := map[string]int64{"rooms-full": 3 * 60, "rooms-rate": 34 * 6} // three iterations; 167/s for 0.2 s
+	for _, s := range serverShapes(true) {
+		for _, contender := range s.Contenders {
+			name := recordName(&s, contender)
+			record, err := result.ReadFile(filepath.Join(out, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := record.Runs[0]
+			if r.Connect.Opened != s.Clients || (r.Delivery != nil) != s.sends() || r.Delivery != nil && r.Delivery.Received != copies[s.Name] {
+				t.Errorf("%s: %d clients, delivery %+v, want %d clients and %d copies", name, r.Connect.Opened, r.Delivery, s.Clients, copies[s.Name])
+			}
+			if !r.TargetProcess.Observed || !strings.Contains(string(page), "["+contender+"]("+name+")") {
+				t.Errorf("%s: the server was not observed, or the page does not link to it:\n%s", name, page)
+			}
+		}
+	}
+}
+
+// testFaultyReference: a reference server that sends copies twice fails, with fewer
+// rounds than a judgement takes too, and the others do not.
+func testFaultyReference(t *testing.T, sseload, peer string) {
+	t.Setenv(doubled, sseload)
+	code, stdout, stderr := bench(t, serversMode, "-sseload", alias(t, doubling), "-peer", peer, "-quick", "-run", "rooms-full")
+	if code != exitFailed || !strings.HasPrefix(stdout, "**FAIL: trials that went wrong, of 1 each: reference 1, nethttp 0, r3labs 0.**\n") ||
+		!strings.Contains(stdout, "- **wrong**: rooms-full, reference, round 1: copies duplicate: ") {
+		t.Errorf("exit %d, stdout\n%s\nstderr\n%s", code, stdout, stderr)
+	}
+}
+
+// testSickPeer: a peer that does not start is one clear line.
+func testSickPeer(t *testing.T, sseload string) {
+	code, stdout, stderr := bench(t, serversMode, "-sseload", sseload, "-peer", sseload, "-quick", "-run", "connect-few")
+	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "bench: error: ") || !strings.Contains(stderr, "nethttp") {
+		t.Errorf("exit %d, %q on stdout and %q on stderr", code, stdout, stderr)
 	}
 }
 

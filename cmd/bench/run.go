@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -24,25 +20,16 @@ const (
 	exitUsage  = 2
 )
 
-// schema names the version of the JSON form of a [book].
-const schema = "sseload.bench/v1"
-
-// book is all that was measured, and what follows from it.
-type book struct {
-	Schema      string       `json:"schema"`
-	StartedAt   time.Time    `json:"started_at"`
-	ElapsedNS   int64        `json:"elapsed_ns"`
-	Command     []string     `json:"command"`
-	Rounds      int          `json:"rounds"`
-	Quick       bool         `json:"quick"`
-	Tool        *result.Tool `json:"tool"` // as sseload's record says; null when it did not run
-	Host        *result.Host `json:"host"`
-	Shapes      []shape      `json:"shapes"`
-	Trials      []trial      `json:"trials"`
-	Decodings   []decoding   `json:"decodings"`
-	Comparisons []comparison `json:"comparisons"`
-	Verdicts    []verdict    `json:"verdicts"`
-	Passed      bool         `json:"passed"`
+// mode is one of the two things that this program does.
+type mode interface {
+	// fill measures everything and works out what follows. Progress goes to stderr.
+	fill(ctx context.Context, o *options, stderr io.Writer) error
+	// tables are the results without the page around them.
+	tables() string
+	// write puts page and figures into a folder.
+	write(folder string) error
+	// fine reports whether all is as it should be.
+	fine() bool
 }
 
 // run does everything and gives the exit code. The tables go to stdout, all else to
@@ -55,13 +42,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return exitUsage
 	}
-	b := &book{Schema: schema, StartedAt: time.Now().UTC(), Command: append([]string{"bench"}, args...)}
-	err = b.fill(ctx, &o, stderr)
+	s := session{
+		StartedAt: time.Now().UTC(), Command: append([]string{"bench"}, args...),
+		Rounds: o.rounds, Quick: o.quick, Shapes: o.shapes(),
+	}
+	var m mode = &book{Schema: schema, session: s}
+	if o.servers {
+		m = &contest{session: s}
+	}
+	err = o.ready()
 	if err == nil {
-		_, err = io.WriteString(stdout, b.tables())
+		err = m.fill(ctx, &o, stderr)
+	}
+	if err == nil {
+		_, err = io.WriteString(stdout, m.tables())
 	}
 	if err == nil && o.out != "" {
-		err = b.write(o.out)
+		err = m.write(o.out)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -70,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		complain(stderr, err)
 		return exitFailed
-	case !b.Passed:
+	case !m.fine():
 		return exitFailed
 	}
 	return exitPassed
@@ -80,114 +77,46 @@ func complain(stderr io.Writer, err error) {
 	_, _ = fmt.Fprintln(stderr, "bench: error:", strings.ReplaceAll(err.Error(), "\n", "; ")) // nowhere to tell of a failure
 }
 
-// fill measures everything and works out what follows. Progress goes to stderr.
-func (b *book) fill(ctx context.Context, o *options, stderr io.Writer) (err error) {
-	if err := o.ready(); err != nil {
-		return err
-	}
-	folder, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	var dec *decoder
-	if o.decodes() {
-		if dec, err = buildDecoder(ctx, o, folder); err != nil {
-			return err
-		}
-	}
-	b.Rounds, b.Quick, b.Shapes = o.rounds, o.quick, o.shapes()
-	for round := 1; round <= o.rounds; round++ {
-		if err := b.round(ctx, o, round, dec, stderr); err != nil {
-			return err
-		}
-	}
-	b.Comparisons = compare(b.Shapes, b.Trials)
-	b.Verdicts = judge(b.Shapes, b.Comparisons, b.Decodings, b.Quick)
-	b.Passed = passed(b.Verdicts, b.Trials)
-	b.ElapsedNS = int64(time.Since(b.StartedAt))
-	return nil
+// session is when, how often and on what something was measured.
+type session struct {
+	StartedAt time.Time    `json:"started_at"`
+	ElapsedNS int64        `json:"elapsed_ns"`
+	Command   []string     `json:"command"`
+	Rounds    int          `json:"rounds"`
+	Quick     bool         `json:"quick"`
+	Tool      *result.Tool `json:"tool"` // as sseload's record says; null when it did not run
+	Host      *result.Host `json:"host"`
+	Shapes    []shape      `json:"shapes"`
 }
 
-// ready finds out what is missing before anything has been measured.
-func (o *options) ready() error {
-	if runtime.GOOS != "linux" {
-		return errors.New("the benchmark needs Linux, for epoll")
-	}
-	programs := []string{o.golang}
-	if len(o.shapes()) > 0 {
-		programs = append(programs, o.sseload, o.floor)
-	}
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w; make bench builds what it needs", err)
-		}
-	}
-	return nil
-}
-
-// round measures each shape with each contender, and the decoder, once.
-func (b *book) round(ctx context.Context, o *options, round int, dec *decoder, stderr io.Writer) error {
-	for i := range b.Shapes {
-		s := &b.Shapes[i]
-		for place, contender := range s.order(round) {
-			t := trial{Round: round, Place: place + 1, Shape: s.Name, Contender: contender, Wrong: []string{}}
-			record, err := t.run(ctx, o, s)
+// round has each contender try each shape once, in the order of the round. What try
+// gives is the trial in a few words, and sseload's record when there is one.
+func (s *session) round(round int, stderr io.Writer, try func(outcome, *shape) (said string, record *result.File, err error)) error {
+	for i := range s.Shapes {
+		one := &s.Shapes[i]
+		for place, contender := range one.order(round) {
+			said, record, err := try(outcome{Round: round, Place: place + 1, Shape: one.Name, Contender: contender, Wrong: []string{}}, one)
 			if err != nil {
 				return err
 			}
-			if record != nil && b.Tool == nil {
-				b.Tool, b.Host = &record.Tool, &record.Host
+			if record != nil && s.Tool == nil {
+				s.Tool, s.Host = &record.Tool, &record.Host
 			}
-			b.Trials = append(b.Trials, t)
-			if err := b.progress(stderr, round, "%-12s %-8s %s", s.Name, contender, t.line(s)); err != nil {
+			if err := s.progress(stderr, round, "%-12s %-9s %s", one.Name, contender, said); err != nil {
 				return err
 			}
 		}
 	}
-	if dec == nil {
-		return nil
-	}
-	d, err := dec.run(ctx, round)
-	if err != nil {
-		return err
-	}
-	b.Decodings = append(b.Decodings, d)
-	return b.progress(stderr, round, "%-12s %-8s %s", decoderName, "", shown(d.BytesPerSecond, bytesPerSecond))
+	return nil
 }
 
-func (b *book) progress(stderr io.Writer, round int, format string, args ...any) error {
-	_, err := fmt.Fprintf(stderr, "bench: round %d of %d: "+format+"\n", append([]any{round, b.Rounds}, args...)...)
+func (s *session) progress(stderr io.Writer, round int, format string, args ...any) error {
+	_, err := fmt.Fprintf(stderr, "bench: round %d of %d: "+format+"\n", append([]any{round, s.Rounds}, args...)...)
 	return err
 }
 
-// line is a trial in a few words.
-func (t *trial) line(s *shape) string {
-	if !t.good() {
-		return "wrong: " + strings.Join(t.Wrong, ", ")
-	}
-	var words []string
-	for _, m := range s.measures() {
-		if v, ok := t.figure(m); ok {
-			words = append(words, m.shown(v))
-		}
-	}
-	if t.Overloaded != nil {
-		words = append(words, "overloaded")
-	}
-	return strings.Join(words, ", ")
-}
+// enough reports whether there were as many rounds as a judgement needs.
+func (s *session) enough() bool { return s.Rounds >= leastRounds }
 
-// write puts the page and the figures into a folder.
-func (b *book) write(folder string) error {
-	figures, err := json.MarshalIndent(b, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	return errors.Join(
-		os.WriteFile(filepath.Join(folder, "bench.json"), append(figures, '\n'), 0o644),
-		os.WriteFile(filepath.Join(folder, "README.md"), []byte(b.page()), 0o644))
-}
+// save writes a file into a folder that is there.
+func save(path string, text []byte) error { return os.WriteFile(path, text, 0o644) }

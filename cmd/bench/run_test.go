@@ -14,6 +14,9 @@ func TestUsage(t *testing.T) {
 		{"-run nosuch", "nothing has such a name; there is connect-few"},
 		{"-run (", "-run (: "},
 		{"rooms", `unexpected argument "rooms"`},
+		{"servers rooms", `unexpected argument "rooms"`},
+		{"servers -run decoder", "nothing has such a name; there is connect-few, rooms-rate, rooms-full"},
+		{"servers -floor x", "-floor"},
 		{"-nosuch", "-nosuch"},
 	} {
 		code, stdout, stderr := bench(t, strings.Fields(c.args)...)
@@ -21,9 +24,11 @@ func TestUsage(t *testing.T) {
 			t.Errorf("bench %s: exit %d, %q on stdout and %q on stderr, want exit %d and one line with %q", c.args, code, stdout, stderr, exitUsage, c.says)
 		}
 	}
-	code, stdout, stderr := bench(t, "-h")
-	if code != exitPassed || stdout != "" || !strings.Contains(stderr, "-rounds") {
-		t.Errorf("bench -h: exit %d, %q on stdout and %q on stderr, want exit %d and the flags", code, stdout, stderr, exitPassed)
+	for _, c := range []struct{ args, flag, other string }{{"-h", "-floor PROGRAM", "-peer"}, {"servers -h", "-peer PROGRAM", "-floor"}} {
+		code, stdout, stderr := bench(t, strings.Fields(c.args)...)
+		if code != exitPassed || stdout != "" || !strings.Contains(stderr, "bench servers [FLAGS]") || !strings.Contains(stderr, c.flag) || strings.Contains(stderr, c.other) {
+			t.Errorf("bench %s: exit %d, %q on stdout and %q on stderr, want exit %d, both modes, and the flags of this one", c.args, code, stdout, stderr, exitPassed)
+		}
 	}
 }
 
@@ -46,7 +51,12 @@ func TestMissingProgram(t *testing.T) {
 func TestWhereTo(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                 "results/bench",
-		"-rounds 2":        "results/bench",
+		"-rounds 5":        "results/bench",
+		"-rounds 4":        "",
+		"-rounds 4 -out x": "x",
+		"servers":          "results/servers",
+		"servers -quick":   "",
+		"servers -out x":   "x",
 		"-no-write":        "",
 		"-quick":           "",
 		"-run rooms":       "",
@@ -58,6 +68,17 @@ func TestWhereTo(t *testing.T) {
 		o, err := parseOptions(strings.Fields(args), &said)
 		if err != nil || o.out != want {
 			t.Errorf("bench %s: writes to %q, %v, want %q", args, o.out, err, want)
+		}
+	}
+}
+
+// TestMissingServer: the same where servers are measured, on every system.
+func TestMissingServer(t *testing.T) {
+	gone := filepath.Join(t.TempDir(), "gone")
+	for _, flag := range []string{"-sseload", "-peer"} {
+		code, stdout, stderr := bench(t, serversMode, "-quick", "-sseload", "go", "-peer", "go", flag, gone)
+		if code != exitFailed || stdout != "" || !isOneError(stderr, gone) {
+			t.Errorf("%s: exit %d, %q on stdout and %q on stderr, want exit %d and one line with %q", flag, code, stdout, stderr, exitFailed, gone)
 		}
 	}
 }

@@ -3,11 +3,10 @@ package main
 import (
 	"math"
 	"strconv"
-	"strings"
 	"time"
 )
 
-// The contenders. All but the floor are engines of sseload.
+// The contenders where sseload is measured. All but the floor are its engines.
 const (
 	floorName = "floor"
 	judged    = "epoll" // the engine that the budgets are for
@@ -25,7 +24,8 @@ type shape struct {
 	Iterations int           `json:"iterations,omitempty"` // at full speed
 	Rate       float64       `json:"rate,omitempty"`       // messages per second
 	Duration   time.Duration `json:"duration_ns,omitempty"`
-	Contenders []string      `json:"contenders"`
+	// Contenders are measured by the first of them.
+	Contenders []string `json:"contenders"`
 	// Budget is the most that the judged engine may need, in terms of the floor.
 	Budget float64 `json:"budget"`
 	// Memory tells that the memory of a client is judged here too.
@@ -51,15 +51,6 @@ func shapes(quick bool) []shape {
 		{Name: "wide-rate", What: "a room of " + grouped(wide) + ", " + grouped(int(rate)) + " copies/s", Clients: wide, RoomSize: wide, Rate: messages(wide), Duration: duration, Contenders: lean, Budget: 1.5},
 		{Name: "wide-full", What: "a room of " + grouped(wide) + ", full speed", Clients: wide, RoomSize: wide, Iterations: wideIterations, Contenders: lean, Budget: 1.5},
 	}
-}
-
-// names lists what -run may choose from.
-func names(shapes []shape) string {
-	var list []string
-	for _, s := range shapes {
-		list = append(list, s.Name)
-	}
-	return strings.Join(append(list, decoderName), ", ")
 }
 
 // sends reports whether messages go through the clients, beyond connecting them.

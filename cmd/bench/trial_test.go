@@ -3,53 +3,20 @@ package main
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sseload/sseload/pkg/result"
 )
-
-func TestPhaseCost(t *testing.T) {
-	phase := func(name string, elapsed time.Duration, percent float64) result.Phase {
-		p := result.Phase{Name: name, ElapsedNS: int64(elapsed)}
-		if percent >= 0 {
-			p.GeneratorCPUPercent = &percent
-		}
-		return p
-	}
-	const unknown = -1
-	connect := phase(connectPhase, time.Second, 80)
-	for _, c := range []struct {
-		name         string
-		phases       []result.Phase
-		elapsed, cpu time.Duration // unknown: nil
-	}{
-		{"sending", []result.Phase{connect, phase(sendPhase, 2*time.Second, 25)}, 2 * time.Second, 500 * time.Millisecond},
-		{"draining counts", []result.Phase{connect, phase(sendPhase, 2*time.Second, 25), phase(drainPhase, time.Second, 10)}, 3 * time.Second, 600 * time.Millisecond},
-		{"a brief drain counts as a core", []result.Phase{phase(sendPhase, 2*time.Second, 25), phase(drainPhase, time.Millisecond, unknown)}, 2001 * time.Millisecond, 501 * time.Millisecond},
-		{"a long one does not", []result.Phase{phase(sendPhase, 2*time.Second, 25), phase(drainPhase, time.Second, unknown)}, 3 * time.Second, unknown},
-		{"nothing known", []result.Phase{phase(sendPhase, time.Millisecond, unknown)}, time.Millisecond, unknown},
-		{"no such phase", []result.Phase{connect}, unknown, unknown},
-	} {
-		elapsed, cpu := phaseCost(c.phases, sendPhase, drainPhase)
-		check := func(what string, got *int64, want time.Duration) {
-			t.Helper()
-			if (got == nil) != (want == unknown) || got != nil && time.Duration(*got) != want {
-				t.Errorf("%s: %s %v, want %v", c.name, what, got, want)
-			}
-		}
-		check("elapsed", elapsed, c.elapsed)
-		check("CPU", cpu, c.cpu)
-	}
-}
 
 // goodRun is one of rooms in which all is as it should be, 2 iterations of 12 clients.
 func goodRun() (*result.Run, *shape) {
 	none := func() *int64 { return ptr(int64(0)) }
 	return &result.Run{
-		Connect: result.Connect{Opened: 12},
-		Phases:  []result.Phase{{Name: sendPhase, ElapsedNS: 1000, GeneratorCPUPercent: ptr(50.0)}},
+		Connect: result.Connect{Opened: 12, ElapsedNS: ptr(int64(700))},
+		Generator: result.Generator{
+			CPUPerConnectNS: ptr(30.04), CPUPerCopyNS: ptr(20.81),
+		},
 		Delivery: &result.Delivery{
-			Expected: 24, Received: 24,
+			Expected: 24, Received: 24, ElapsedNS: 1000,
 			Lost: none(), Duplicate: none(), Reordered: none(), Misrouted: none(), Late: none(),
 		},
 	}, &shape{Clients: 12, RoomSize: 6, Iterations: 2}
@@ -63,16 +30,18 @@ func TestReadRun(t *testing.T) {
 	}{
 		{"good", func(*result.Run) {}, ""},
 		{"overloaded", func(r *result.Run) { r.Generator.Overloaded = ptr(true); r.Generator.OverloadReason = ptr("it is") }, ""},
-		{"a client failed", func(r *result.Run) { r.Connect.Opened = 11 }, "11 clients of 12 opened"},
-		{"a client was dropped", func(r *result.Run) { r.Connect.Dropped = 1 }, "1 of them were dropped"},
+		{"a client is missing", func(r *result.Run) { r.Connect.Opened = 11 }, "11 clients of 12 opened"},
+		{"a client failed", func(r *result.Run) { r.Connect.Failed = 1 }, "clients failed: 1"},
+		{"a client was dropped", func(r *result.Run) { r.Connect.Dropped = 1 }, "clients dropped: 1"},
 		{"copies are missing", func(r *result.Run) { r.Delivery.Received = 23 }, "23 copies of 24"},
-		{"lost and doubled", func(r *result.Run) { *r.Delivery.Lost, *r.Delivery.Duplicate = 1, 1 }, "1 copies lost, 1 copies duplicate"},
-		{"reordered", func(r *result.Run) { *r.Delivery.Reordered = 2 }, "2 copies reordered"},
-		{"misrouted", func(r *result.Run) { *r.Delivery.Misrouted = 2 }, "2 copies misrouted"},
-		{"late", func(r *result.Run) { *r.Delivery.Late = 2 }, "2 copies late"},
-		{"unknown", func(r *result.Run) { r.Delivery.Lost = nil }, "not known how many copies were lost"},
+		{"lost and doubled", func(r *result.Run) { *r.Delivery.Lost, *r.Delivery.Duplicate = 1, 1 }, "copies lost: 1, copies duplicate: 1"},
+		{"reordered", func(r *result.Run) { *r.Delivery.Reordered = 2 }, "copies reordered: 2"},
+		{"misrouted", func(r *result.Run) { *r.Delivery.Misrouted = 2 }, "copies misrouted: 2"},
+		{"late", func(r *result.Run) { *r.Delivery.Late = 2 }, "copies late: 2"},
+		{"unknown", func(r *result.Run) { r.Delivery.Lost = nil }, "copies lost: unknown"},
 		{"no account", func(r *result.Run) { r.Delivery = nil }, "no account"},
-		{"sends failed", func(r *result.Run) { r.Delivery.Sends.Failed = 1 }, "1 sends failed"},
+		{"sends failed", func(r *result.Run) { r.Delivery.Sends.Failed = 1 }, "sends failed: 1"},
+		{"sends called off", func(r *result.Run) { r.Delivery.Sends.CalledOff = 2 }, "sends called off: 2"},
 		{"aborted", func(r *result.Run) { r.Aborted = ptr("the target went away") }, "aborted: the target went away"},
 		{"interrupted", func(r *result.Run) { r.Interrupted = true }, "interrupted"},
 	} {
@@ -87,9 +56,25 @@ func TestReadRun(t *testing.T) {
 		if (got.Overloaded != nil) != (c.name == "overloaded") {
 			t.Errorf("%s: overloaded %v", c.name, got.Overloaded)
 		}
-		if got.good() && (*got.ElapsedNS != 1000 || *got.CPUNS != 500 || *got.Copies != 24) {
-			t.Errorf("%s: %d ns, %d ns CPU, %d copies, want 1000, 500 and 24", c.name, *got.ElapsedNS, *got.CPUNS, *got.Copies)
+		if got.good() && (*got.ElapsedNS != 1000 || *got.CPUNS != 499 || *got.Copies != 24) {
+			t.Errorf("%s: %d ns, %d ns CPU, %d copies, want 1000, 499 and 24", c.name, *got.ElapsedNS, *got.CPUNS, *got.Copies)
 		}
+	}
+}
+
+// TestReadRunOfConnecting: nothing was sent, and nothing is known of copies.
+func TestReadRunOfConnecting(t *testing.T) {
+	r, s := goodRun()
+	r.Delivery, s.Iterations = nil, 0
+	var got trial
+	got.readRun(r, s)
+	if !got.good() || *got.ElapsedNS != 700 || *got.CPUNS != 360 || got.Copies != nil {
+		t.Errorf("got %+v, want 700 ns, 360 ns CPU and nothing wrong", got)
+	}
+	r.Generator.CPUPerConnectNS = nil
+	got = trial{}
+	if got.readRun(r, s); got.CPUNS != nil {
+		t.Errorf("got %d ns CPU, want that it is not known", *got.CPUNS)
 	}
 }
 
@@ -103,7 +88,7 @@ func TestReadFloor(t *testing.T) {
 	}{
 		{sending, `{"clients":12,"events":24,"elapsed_ns":5,"cpu_ns":3,"rss_before_bytes":100,"rss_connected_bytes":1300}`, "", 100},
 		{connecting, `{"clients":12,"elapsed_ns":5,"cpu_ns":3,"rss_before_bytes":1300,"rss_connected_bytes":100}`, "", 0},
-		{connecting, `{"clients":11,"elapsed_ns":5,"cpu_ns":3}`, "11 clients of 12", 0},
+		{connecting, `{"clients":11,"elapsed_ns":5,"cpu_ns":3}`, "11 clients of 12 opened", 0},
 		{sending, `{"clients":12,"events":23,"elapsed_ns":5,"cpu_ns":3}`, "23 copies of 24", 0},
 	} {
 		var got trial

@@ -124,7 +124,15 @@ func valueError(name, value string, err error) error {
 		strings.Contains(text, "unknown unit") && strings.Contains(text, "duration") {
 		return usagef("write a number with its unit, such as 500ms, 30s or 2m", "%s=%s: not a duration", name, value)
 	}
-	return &usageError{err: fmt.Errorf("%s=%s: %w", name, value, err), hint: hintOf(err)}
+	return &usageError{err: fmt.Errorf("%s=%s: %w", name, withoutUser(value), err), hint: hintOf(err)}
+}
+
+// withoutUser is a value that may be a URL, however broken, without a password.
+func withoutUser(value string) string {
+	if at := strings.LastIndexByte(value, '@'); at >= 0 {
+		return "***" + value[at:]
+	}
+	return value
 }
 
 // noArguments refuses arguments with a line of ours.

@@ -83,11 +83,14 @@ func (all outputs) files() outputs {
 	return files
 }
 
-// record is the path of the first file that holds the record, else of the first
+// record is the path of the first file that is to hold the record, else of the first
 // file at all; empty without one.
 func (all outputs) record() string {
 	first := ""
 	for _, o := range all.files() {
+		if info, err := o.file.Stat(); err != nil || !info.Mode().IsRegular() {
+			continue // /dev/null, or a pipe
+		}
 		if o.format.Name() == "json" {
 			return o.path
 		}

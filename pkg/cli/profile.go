@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -74,10 +75,37 @@ func (f *profileFlags) profiles(all outputs) (*scenarios.Profiles, error) {
 			shown = relative
 		}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // profiles are no more secret than reports
+	if err := writable(dir); err != nil {
 		return nil, &hinted{fmt.Errorf("--profile: %w", err), "name another folder with --profile-dir"}
 	}
 	return &scenarios.Profiles{Kinds: f.kinds, Dir: dir, Shown: filepath.ToSlash(shown)}, nil
+}
+
+// writable makes a folder, unless it is there, and finds out whether files can be put
+// into it.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // profiles are no more secret than reports
+		return err
+	}
+	trial, err := os.CreateTemp(dir, ".trial-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(trial.Close(), os.Remove(trial.Name()))
+}
+
+// rebase has the profiles of a record, which was in one folder, named from another.
+func rebase(f *result.File, from, to string) {
+	for i := range f.Runs {
+		profiles := f.Runs[i].Profiles
+		for k := range profiles {
+			for _, file := range []*string{&profiles[k].File, &profiles[k].Flame} {
+				if relative, err := filepath.Rel(to, filepath.Join(from, filepath.FromSlash(*file))); err == nil {
+					*file = filepath.ToSlash(relative)
+				}
+			}
+		}
+	}
 }
 
 // tellProfiles says on stderr where the profiles of runs are, if any were taken,
@@ -116,7 +144,7 @@ func (f *profileFlags) remoteSource(r *remote) (profile.Source, error) {
 		}
 		return profile.Pprof(cfg), nil
 	case f.inspectURL.url != nil:
-		return profile.Inspector(f.inspectURL.url), nil
+		return profile.Inspector(f.inspectURL.url, r.target.TLS), nil
 	case r.pid != 0:
 		return profile.Perf(r.pid), nil
 	}
@@ -127,7 +155,10 @@ func (f *profileFlags) remoteSource(r *remote) (profile.Source, error) {
 // what is meant for one may be told to the other.
 func sameOrigin(rawURL string, u *url.URL) bool {
 	other, err := url.Parse(rawURL)
-	return err == nil && other.Scheme == u.Scheme && other.Host == u.Host
+	port := func(u *url.URL) string {
+		return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	}
+	return err == nil && other.Scheme == u.Scheme && strings.EqualFold(other.Hostname(), u.Hostname()) && port(other) == port(u)
 }
 
 // profileKinds is a list of kinds of profiles, "cpu,heap".

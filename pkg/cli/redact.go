@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 
@@ -19,6 +20,10 @@ func redacted(args []string) []string {
 			out[i] = "***"
 		case slices.Contains(headerFlags, before):
 			out[i] = redactedHeader(out[i])
+		case before == inspectFlag:
+			out[i] = withoutPath(out[i])
+		case joined && flag == inspectFlag:
+			out[i] = flag + "=" + withoutPath(value)
 		case joined && slices.Contains(credentialFlags, flag) && value != "":
 			out[i] = flag + "=***"
 		case joined && slices.Contains(headerFlags, flag):
@@ -38,6 +43,22 @@ func redacted(args []string) []string {
 		before = ""
 	}
 	return out
+}
+
+// inspectFlag names a URL of which the path is a secret: who knows it commands the
+// process.
+const inspectFlag = "--inspect-url"
+
+// withoutPath is a URL's scheme and host alone.
+func withoutPath(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Host == "" {
+		return "***"
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		return u.Scheme + "://" + u.Host
+	}
+	return u.Scheme + "://" + u.Host + "/***"
 }
 
 //nolint:gochecknoglobals // constant tables

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"path/filepath"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sseload/sseload/pkg/cost"
@@ -31,16 +33,19 @@ become one record: their runs stand in one table in the order of the files.`,
 				}
 				files[i] = f
 			}
-			merged, err := result.Merge(files...)
-			if err != nil {
-				return err
-			}
-			merged.Costs = cost.Of(merged)
 			outputs, err := openOutputs(a, specs)
 			if err != nil {
 				return err
 			}
 			defer outputs.close()
+			for i, path := range args {
+				rebase(files[i], filepath.Dir(path), filepath.Dir(outputs.record()))
+			}
+			merged, err := result.Merge(files...)
+			if err != nil {
+				return err
+			}
+			merged.Costs = cost.Of(merged)
 			return outputs.render(merged)
 		},
 	}

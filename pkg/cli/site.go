@@ -135,6 +135,9 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 	}
 	cmd := exec.Command(exe, args...) //nolint:gosec,noctx // this very program; it is ended through its standard input
 	cmd.Env = withoutSettings(os.Environ())
+	if slices.Contains(b.profile, profile.Heap) || slices.Contains(b.profile, profile.Allocs) {
+		cmd.Env = append(cmd.Env, "GODEBUG="+strings.TrimPrefix(os.Getenv("GODEBUG")+",memprofilerate=16384", ",")) // of 512 KiB, a client is nothing
+	}
 	b.said = &lastWords{}
 	cmd.Stderr = b.said
 	cmd.WaitDelay = childStopTimeout // a worker that is stuck may hold stderr

@@ -10,14 +10,19 @@ import (
 
 // Of fits the costs of each series of runs in f: those that are alike in all but
 // how many clients they had and how much was sent. Runs that were cut short count
-// for none. A series that shows no slope is left out.
+// for none, and one that is there twice counts once. A series that shows no slope is
+// left out.
 func Of(f *result.File) []result.Costs {
 	series := map[string][]int{}
+	seen := map[string]bool{}
 	for i := range f.Runs {
-		if r := &f.Runs[i]; !r.Interrupted && r.Aborted == nil {
-			k := common(r, f.SourceOf(i).Host.Name)
-			series[k] = append(series[k], i)
+		r, k := &f.Runs[i], common(f, i)
+		once := k + r.StartedAt.String()
+		if r.Interrupted || r.Aborted != nil || seen[once] {
+			continue
 		}
+		seen[once] = !r.StartedAt.IsZero()
+		series[k] = append(series[k], i)
 	}
 	var out []result.Costs
 	for _, runs := range series {
@@ -29,12 +34,20 @@ func Of(f *result.File) []result.Costs {
 	return out
 }
 
-// common is what the runs of a series have in common.
-func common(r *result.Run, host string) string {
+// longestMarker is the most bytes of a message that was not padded: what it is then
+// follows from how many clients and messages there are.
+const longestMarker = 70
+
+// common is what run i has in common with the others of its series.
+func common(f *result.File, i int) string {
+	r, from := &f.Runs[i], f.SourceOf(i)
 	p := r.Params
 	// What a series varies, and what follows from it.
-	p.Clients, p.RoomSize, p.SendersPerRoom, p.SlowClients, p.PayloadBytes = 0, nil, nil, nil, nil
+	p.Clients, p.RoomSize, p.SendersPerRoom, p.SlowClients = 0, nil, nil, nil
 	p.Iterations, p.Rate, p.IntervalNS, p.DurationNS, p.HoldNS = nil, nil, 0, nil, 0
+	if p.PayloadBytes != nil && *p.PayloadBytes < longestMarker {
+		p.PayloadBytes = nil
+	}
 	t := r.Target
 	if t.Kind == "reference" { // which listens on a port of its own in each run
 		t.URL, t.SendURL = "", nil
@@ -46,9 +59,11 @@ func common(r *result.Run, host string) string {
 	var roomSize, senders int
 	if size := r.Params.RoomSize; size != nil && *size < r.Params.Clients {
 		roomSize = *size
-		senders = min(2, *r.Params.SendersPerRoom) // one, or all
+		if n := r.Params.SendersPerRoom; n != nil {
+			senders = min(2, *n) // one, or all
+		}
 	}
-	text, err := json.Marshal([]any{host, r.Scenario, r.Engine, r.Labels, p, t, roomSize, senders})
+	text, err := json.Marshal([]any{from.Host.Name, from.Tool, r.Scenario, r.Engine, r.Labels, p, t, roomSize, senders})
 	if err != nil {
 		return err.Error() // a figure that JSON does not know; such a record cannot be written either
 	}
@@ -64,13 +79,13 @@ func of(f *result.File, runs []int) (result.Costs, bool) {
 		count func(*result.Run) int64
 		cost  func(*result.Run) *float64
 	}{
-		{&c.TargetBytesPerClient, opened, func(r *result.Run) *float64 { return float(r.TargetProcess.RSSConnectedBytes) }},
+		{&c.TargetBytesPerClient, opened, targetMemory(f, runs)},
 		{&c.TargetCPUPerConnectNS, opened, func(r *result.Run) *float64 { return times(r.TargetProcess.CPUPerConnectNS, opened(r)) }},
 		{&c.TargetCPUPerCopyNS, copies, func(r *result.Run) *float64 { return times(r.TargetProcess.CPUPerCopyNS, copies(r)) }},
-		{&c.GeneratorBytesPerClient, opened, func(r *result.Run) *float64 { return float(r.Generator.RSSConnectedBytes) }},
+		{&c.GeneratorBytesPerClient, opened, func(r *result.Run) *float64 { return times(r.Generator.LiveBytesPerClient, opened(r)) }},
 		{&c.GeneratorCPUPerConnectNS, opened, func(r *result.Run) *float64 { return times(r.Generator.CPUPerConnectNS, opened(r)) }},
 		{&c.GeneratorCPUPerCopyNS, copies, func(r *result.Run) *float64 { return times(r.Generator.CPUPerCopyNS, copies(r)) }},
-		{&c.KernelBytesPerClient, opened, func(r *result.Run) *float64 { return float(r.Machine.SlabBytes) }},
+		{&c.SocketBytesPerClient, opened, func(r *result.Run) *float64 { return times(r.Machine.SocketBytesPerClient, opened(r)) }},
 	} {
 		*s.to = slope(f, runs, s.count, s.cost)
 		some = some || *s.to != nil
@@ -94,6 +109,33 @@ func slope(f *result.File, runs []int, count func(*result.Run) int64, cost func(
 	return &result.Slope{Value: l.slope, Error: l.slopeError, Base: l.base, Runs: len(points)}
 }
 
+// targetMemory is how the memory of the targets of a series is to be looked at, see
+// the package's documentation.
+func targetMemory(f *result.File, runs []int) func(*result.Run) *float64 {
+	if f.Runs[runs[0]].Target.Kind == "reference" {
+		return func(r *result.Run) *float64 { return times(r.TargetProcess.BytesPerClient, opened(r)) }
+	}
+	inTime := slices.SortedStableFunc(slices.Values(runs), func(a, b int) int {
+		return f.Runs[a].StartedAt.Compare(f.Runs[b].StartedAt)
+	})
+	var most int64
+	for _, i := range inTime {
+		held := f.Runs[i].TargetProcess.RSSConnectedBytes
+		if held != nil && *held <= most {
+			return func(*result.Run) *float64 { return nil }
+		}
+		if held != nil {
+			most = *held
+		}
+	}
+	return func(r *result.Run) *float64 {
+		if held := r.TargetProcess.RSSConnectedBytes; held != nil {
+			return new(float64(*held))
+		}
+		return nil
+	}
+}
+
 func opened(r *result.Run) int64 { return int64(r.Connect.Opened) }
 
 func copies(r *result.Run) int64 {
@@ -101,13 +143,6 @@ func copies(r *result.Run) int64 {
 		return 0
 	}
 	return r.Delivery.Received
-}
-
-func float(n *int64) *float64 {
-	if n == nil {
-		return nil
-	}
-	return new(float64(*n))
 }
 
 // times is what all together cost, where one of n cost each.

@@ -3,6 +3,7 @@ package cost_test
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/sseload/sseload/pkg/cost"
 	"github.com/sseload/sseload/pkg/result"
@@ -16,10 +17,10 @@ func connected(n int) result.Run {
 		Target:  result.Target{Kind: "reference", URL: "http://127.0.0.1:" + string(rune('0'+n%10))},
 		Connect: result.Connect{Opened: n},
 		TargetProcess: result.TargetProcess{
-			RSSConnectedBytes: new(10<<20 + 5000*count), CPUPerConnectNS: new(40_000 + 1e6/float64(n)),
+			RSSConnectedBytes: new(10<<20 + 5000*count), BytesPerClient: new(5000 + 3e5/float64(n)), CPUPerConnectNS: new(40_000 + 1e6/float64(n)),
 		},
-		Generator: result.Generator{RSSConnectedBytes: new(12<<20 + 150*count), CPUPerConnectNS: new(9000.0)},
-		Machine:   result.Machine{SlabBytes: new(400<<20 + 9000*count)},
+		Generator: result.Generator{LiveBytesPerClient: new(150 + 1e5/float64(n)), CPUPerConnectNS: new(9000.0)},
+		Machine:   result.Machine{SocketBytesPerClient: new(4608.0)},
 	}
 }
 
@@ -41,11 +42,11 @@ func TestOneSeries(t *testing.T) {
 		t.Fatalf("%+v", all)
 	}
 	c := all[0]
-	is(t, "target memory", c.TargetBytesPerClient, 5000, 10<<20, 3)
+	is(t, "target memory", c.TargetBytesPerClient, 5000, 3e5, 3)
 	is(t, "target CPU", c.TargetCPUPerConnectNS, 40_000, 1e6, 3)
-	is(t, "generator memory", c.GeneratorBytesPerClient, 150, 12<<20, 3)
+	is(t, "generator memory", c.GeneratorBytesPerClient, 150, 1e5, 3)
 	is(t, "generator CPU", c.GeneratorCPUPerConnectNS, 9000, 0, 3)
-	is(t, "kernel memory", c.KernelBytesPerClient, 9000, 400<<20, 3)
+	is(t, "sockets", c.SocketBytesPerClient, 4608, 0, 3)
 	if c.TargetCPUPerCopyNS != nil || c.GeneratorCPUPerCopyNS != nil {
 		t.Error("a cost of copies where none were sent")
 	}
@@ -79,14 +80,61 @@ func TestWhatMakesASeries(t *testing.T) {
 	if got := all[0].Runs; len(got) != 4 || got[0] != 0 || got[1] != 3 || got[2] != 5 || got[3] != 9 {
 		t.Errorf("the first series is of runs %v", got)
 	}
-	is(t, "target memory", all[0].TargetBytesPerClient, 5000, 10<<20, 3) // one run does not know its own
-	is(t, "generator memory", all[0].GeneratorBytesPerClient, 150, 12<<20, 4)
+	is(t, "target memory", all[0].TargetBytesPerClient, 5000, 3e5, 3) // one run does not know its own
+	is(t, "generator memory", all[0].GeneratorBytesPerClient, 150, 1e5, 4)
 	if got := all[1].Runs; len(got) != 3 || got[0] != 1 || got[1] != 4 || got[2] != 8 {
 		t.Errorf("the second series is of runs %v", got)
 	}
 	is(t, "CPU of a copy", all[1].TargetCPUPerCopyNS, 7000, 0, 3)
 	if s := all[1].TargetBytesPerClient; s != nil {
 		t.Errorf("a slope from two numbers of clients: %+v", *s)
+	}
+}
+
+// TestServersThatRunOn: memory that they keep is no client's.
+func TestServersThatRunOn(t *testing.T) {
+	there := func(at, n int) result.Run {
+		r := connected(n)
+		r.Target = result.Target{Kind: "url", URL: "http://127.0.0.1:3000/events"}
+		r.StartedAt = time.Unix(int64(at), 0)
+		r.TargetProcess.BytesPerClient = new(0.1)
+		return r
+	}
+	rising := &result.File{Runs: []result.Run{there(1, 1000), there(2, 2000), there(3, 3000)}}
+	is(t, "rising", cost.Of(rising)[0].TargetBytesPerClient, 5000, 10<<20, 3)
+	merged := &result.File{Runs: []result.Run{there(3, 3000), there(1, 1000), there(2, 2000)}}
+	is(t, "rising in time", cost.Of(merged)[0].TargetBytesPerClient, 5000, 10<<20, 3)
+	falling := &result.File{Runs: []result.Run{there(1, 3000), there(2, 2000), there(3, 1000)}}
+	if s := cost.Of(falling)[0].TargetBytesPerClient; s != nil {
+		t.Errorf("a falling series gave %+v", *s)
+	}
+	is(t, "falling, the generator", cost.Of(falling)[0].GeneratorBytesPerClient, 150, 1e5, 3)
+	other := there(4, 4000)
+	other.Target.URL = "http://127.0.0.1:3001/events"
+	rising.Runs = append(rising.Runs, other, rising.Runs[0], rising.Runs[1])
+	if got := cost.Of(rising); len(got) != 1 || len(got[0].Runs) != 3 {
+		t.Errorf("another server, or the same run again, is in the series: %+v", got)
+	}
+}
+
+// TestProgramsAndPayloadsApart: what may cost otherwise is no series.
+func TestProgramsAndPayloadsApart(t *testing.T) {
+	f := &result.File{
+		Runs:    []result.Run{connected(1000), connected(2000), connected(3000), connected(4000)},
+		Sources: []result.Source{{Tool: result.Tool{Commit: "a"}, Runs: 2}, {Tool: result.Tool{Commit: "b"}, Runs: 2}},
+	}
+	if got := cost.Of(f); got != nil {
+		t.Errorf("two programs: %+v", got)
+	}
+	f.Sources[1].Tool.Commit = "a"
+	if got := cost.Of(f); len(got) != 1 {
+		t.Errorf("one program: %+v", got)
+	}
+	for i, size := range []int{51, 55, 60, 4096} {
+		f.Runs[i].Params.PayloadBytes, f.Runs[i].Params.RoomSize = &size, new(6)
+	}
+	if got := cost.Of(f); len(got) != 1 || len(got[0].Runs) != 3 {
+		t.Errorf("two sizes of messages: %+v", got)
 	}
 }
 

@@ -9,9 +9,11 @@
 // two degrees of freedom fewer than there are runs: as it knows of no other runs,
 // it takes the scatter to be the same along the whole line, and chance.
 //
-// Memory is fitted with what was resident when all clients were connected, not with
-// its growth: a server that was there before may hold memory of the run before,
-// which a growth would miss. So a series should rise.
+// A server that was started for each run holds nothing of the run before, so that its
+// memory is fitted as it grew. One that runs on may hold memory of earlier clients,
+// which later ones use again: there it is fitted as it was with all clients connected,
+// and only where each run needed more than all before it. What the server was made to
+// hold before the first run, nobody here can know.
 //
 // Two runs always lie on a line: a slope without an error is none, and is left out.
 package cost

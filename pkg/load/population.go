@@ -388,6 +388,20 @@ func (p *Population) Settle(ctx context.Context, quiet, most time.Duration) {
 	}
 }
 
+// Freeze ends the account: what comes from now on is not counted, and no further send
+// begins. It returns when that holds for all clients.
+func (p *Population) Freeze() {
+	var shards sync.WaitGroup
+	for _, s := range p.shards {
+		shards.Add(1)
+		s.engine.Do(func() {
+			s.frozen = true
+			shards.Done()
+		})
+	}
+	shards.Wait()
+}
+
 // Live is where a run stands.
 type Live struct {
 	Open     int64 // clients open now

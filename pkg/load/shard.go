@@ -31,6 +31,7 @@ type shard struct {
 	orders          map[int]*order // of the senders that have one
 	failures        []failure      // the first mostFailures
 	draining        bool           // the sending is over, and slow readers read freely
+	frozen          bool           // the account is closed
 	recorder        recorder
 	lastRead        int64 // when the read was that gave the event before
 
@@ -163,6 +164,9 @@ func (s *shard) Vars(id int) target.Vars {
 
 // Opened implements [stream.Handler].
 func (s *shard) Opened(id int, t stream.Timing) {
+	if s.frozen {
+		return
+	}
 	c, rm := &s.clients[id], s.roomOf(id)
 	c.state = isOpen
 	c.dialed = t.Dialed
@@ -188,6 +192,9 @@ func (s *shard) Opened(id int, t stream.Timing) {
 
 // Closed implements [stream.Handler].
 func (s *shard) Closed(id int, f *stream.Failure) {
+	if s.frozen {
+		return
+	}
 	c := &s.clients[id]
 	key := f.Key()
 	keepFirst(s.recorder.Connect.Texts, key, f.Error())
@@ -372,6 +379,9 @@ func untag(t stream.Tag) (seq uint32, id int) { return uint32(t >> 32), int(uint
 // Message implements [stream.Handler].
 func (s *shard) Message(t stream.Tag, due int64) (target.Vars, bool) {
 	seq, id := untag(t)
+	if s.frozen {
+		return target.Vars{}, false
+	}
 	if s.calledOff(seq) {
 		s.pending--
 		s.unsent(seq, id)
@@ -411,6 +421,9 @@ func (s *shard) calledOff(seq uint32) bool {
 
 // Sent implements [stream.Handler].
 func (s *shard) Sent(t stream.Tag, elapsed time.Duration, f *stream.Failure) {
+	if s.frozen {
+		return
+	}
 	s.live.activity.Add(1)
 	seq, id := untag(t)
 	s.ends(id, seq, f == nil || f.Class == stream.Status)
@@ -442,6 +455,9 @@ func (s *shard) Sent(t stream.Tag, elapsed time.Duration, f *stream.Failure) {
 
 // Event implements [stream.Handler].
 func (s *shard) Event(id int, at stream.Stamp, ev sse.Event) {
+	if s.frozen {
+		return
+	}
 	s.live.activity.Add(1)
 	s.recorder.Traffic.Events++
 	if c := &s.clients[id]; !c.greeted {
@@ -600,7 +616,11 @@ func (s *shard) misdeed(id int) *misdeeds {
 }
 
 // Comment implements [stream.Handler].
-func (s *shard) Comment(int, stream.Stamp, []byte) { s.recorder.Traffic.Comments++ }
+func (s *shard) Comment(int, stream.Stamp, []byte) {
+	if !s.frozen {
+		s.recorder.Traffic.Comments++
+	}
+}
 
 // Retry implements [stream.Handler].
 func (s *shard) Retry(int, time.Duration) {}

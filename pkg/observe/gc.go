@@ -31,6 +31,20 @@ type collector struct {
 	pauses  []uint64 // counts of the histogram, as they were
 }
 
+// liveMemory is what of the heap and of stacks of this process is in use, in bytes.
+func liveMemory() opt {
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(samples)
+	var sum opt
+	for _, s := range samples {
+		if s.Value.Kind() != metrics.KindUint64 {
+			return opt{}
+		}
+		sum = known(sum.v + int64(s.Value.Uint64()))
+	}
+	return sum
+}
+
 // lap gives what has happened since the call before, the first time since the
 // process began; false where the runtime does not say.
 func (c *collector) lap() (GC, bool) {

@@ -15,12 +15,6 @@ type networkCounters struct {
 	retransmits opt
 }
 
-// kernelReading is what the kernel itself holds.
-type kernelReading struct {
-	slab                 opt // bytes
-	sockets, socketBytes opt // of TCP: how many, and what they take as objects
-}
-
 // since gives how much a counter has grown.
 func (o opt) since(before opt) opt {
 	if !o.ok || !before.ok {

@@ -111,23 +111,19 @@ func (m *machine) network() networkCounters {
 	}
 }
 
-// kernel reads what the kernel holds.
-func (m *machine) kernel() kernelReading {
-	var k kernelReading
-	if b, err := m.proc.slurp("/proc/meminfo"); err == nil {
-		if slab := field(b, "Slab:"); slab.ok {
-			k.slab = known(slab.v << 10)
-		}
+// tcpSockets tells how many there are in this network namespace, and what they take
+// as objects of the kernel, in bytes.
+func (m *machine) tcpSockets() (count, size opt) {
+	b, err := os.ReadFile("/proc/net/protocols")
+	if err != nil {
+		return opt{}, opt{}
 	}
-	if b, err := os.ReadFile("/proc/net/protocols"); err == nil {
-		k.sockets, k.socketBytes = tcpSockets(b)
-	}
-	return k
+	return parseProtocols(b)
 }
 
-// tcpSockets adds up the lines of both TCPs: a protocol's name, the size of its
+// parseProtocols adds up the lines of both TCPs: a protocol's name, the size of its
 // socket in bytes, and how many of those there are.
-func tcpSockets(protocols []byte) (count, size opt) {
+func parseProtocols(protocols []byte) (count, size opt) {
 	for line := range bytes.Lines(protocols) {
 		words := bytes.Fields(line)
 		if len(words) < 3 || string(words[0]) != "TCP" && string(words[0]) != "TCPv6" {

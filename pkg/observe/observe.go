@@ -269,15 +269,17 @@ func (w *Watcher) Stop() Report {
 // crest, of a figure of memory per client. What is unknown is nil.
 type Held struct {
 	Generator, Target *int64 // resident sets
-	// Slab is what the kernel's objects take, whatever for. TCPSockets is how many of
-	// them are TCP sockets of this network namespace, and TCPSocketBytes what those
-	// take without the data in them.
-	Slab, TCPSockets, TCPSocketBytes *int64
+	// Live is what of the generator's heap and of its stacks is in use. What the
+	// collector has not come to yet is in it.
+	Live *int64
+	// TCPSockets is how many TCP sockets there are in this network namespace, and
+	// TCPSocketBytes what they take as objects of the kernel, without the data in them.
+	TCPSockets, TCPSocketBytes *int64
 }
 
 // Held reads what is held now.
 func (w *Watcher) Held() Held {
-	m := Held{Generator: ReadSelf().RSSBytes}
+	m := Held{Generator: ReadSelf().RSSBytes, Live: liveMemory().ptr()}
 	if w.cfg.Target != nil {
 		if u := w.cfg.Target.Read(); u.Processes > 0 {
 			m.Target = u.RSSBytes
@@ -285,8 +287,8 @@ func (w *Watcher) Held() Held {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	k := w.machine.kernel()
-	m.Slab, m.TCPSockets, m.TCPSocketBytes = k.slab.ptr(), k.sockets.ptr(), k.socketBytes.ptr()
+	sockets, size := w.machine.tcpSockets()
+	m.TCPSockets, m.TCPSocketBytes = sockets.ptr(), size.ptr()
 	return m
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -226,43 +227,58 @@ func TestMachineKnowsThisKernel(t *testing.T) {
 // TestMemoryOfSockets: connections are seen in what the kernel holds.
 func TestMemoryOfSockets(t *testing.T) {
 	w := New(Config{})
-	before := w.Held()
-	if before.Slab == nil || before.TCPSockets == nil || before.TCPSocketBytes == nil {
-		t.Fatalf("memory: %+v", before)
+	if held := w.Held(); held.TCPSockets == nil || held.TCPSocketBytes == nil {
+		t.Fatalf("memory: %+v", held)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	// The kernel counts for all programs, and others open and close sockets too:
+	// one attempt of several has to go undisturbed.
+	var disturbed []string
+	for range 20 {
+		const pairs = 1000
+		before, after := heldAround(t, w, pairs)
+		sockets := *after.TCPSockets - *before.TCPSockets
+		size := *after.TCPSocketBytes - *before.TCPSocketBytes
+		if sockets > pairs && sockets < 3*pairs && size > 500*sockets && size < 10_000*sockets {
+			return
+		}
+		disturbed = append(disturbed, fmt.Sprintf("%d sockets of %d bytes", sockets, size))
 	}
+	t.Errorf("two ends of a thousand connections are %q more", disturbed)
+}
+
+// heldAround is what the kernel held before there were so many connections and
+// while there were.
+func heldAround(t *testing.T, w *Watcher, pairs int) (before, after Held) {
+	t.Helper()
+	listener, _ := listen(t, "127.0.0.1:0")
 	defer listener.Close()
-	const pairs = 50
+	before = w.Held()
 	for range pairs {
-		conn, err := net.Dial("tcp", listener.Addr().String())
+		client, err := net.Dial("tcp", listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		defer client.Close()
+		// By a reset: a port that waits is no good to the tests beside.
+		if err := client.(*net.TCPConn).SetLinger(0); err != nil {
+			t.Fatal(err)
+		}
+		server, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
 	}
-	after := w.Held()
-	// Other tests open and close sockets too, of which these are many more.
-	if grown := *after.TCPSockets - *before.TCPSockets; grown < pairs {
-		t.Errorf("%d sockets more, want about %d", grown, 2*pairs)
-	}
-	if each := (*after.TCPSocketBytes - *before.TCPSocketBytes) / (*after.TCPSockets - *before.TCPSockets); each < 500 || each > 10_000 {
-		t.Errorf("%d bytes a socket", each)
-	}
-	if *after.Slab < *after.TCPSocketBytes {
-		t.Errorf("all objects take %d bytes, TCP sockets alone %d", *after.Slab, *after.TCPSocketBytes)
-	}
+	return before, w.Held()
 }
 
 func TestTCPSocketsOfBothVersions(t *testing.T) {
 	const text = "protocol  size sockets  memory press\nTCPv6     2432      3       0   no\nUNIX  1024 7 -1 NI\nTCP       2304      5       0   no\nMPTCP 2048 9 0 no\n"
-	count, size := tcpSockets([]byte(text))
+	count, size := parseProtocols([]byte(text))
 	if count.v != 8 || size.v != 3*2432+5*2304 || !count.ok || !size.ok {
 		t.Errorf("%+v sockets of %+v bytes", count, size)
 	}
-	if count, size := tcpSockets([]byte("protocol size\nTCP\n")); count.ok || size.ok {
+	if count, size := parseProtocols([]byte("protocol size\nTCP\n")); count.ok || size.ok {
 		t.Errorf("%+v sockets of %+v bytes from nothing", count, size)
 	}
 }

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,9 +23,12 @@ import (
 // other debuggers may be connected.
 //
 // The protocol is the Chrome DevTools Protocol, domains Profiler and HeapProfiler.
-func Inspector(u *url.URL) Source {
+//
+// TLS is for wss and https; nil trusts what the system does.
+func Inspector(u *url.URL, trust *tls.Config) Source {
 	return &inspector{url: u, client: &http.Client{
 		Transport: &http.Transport{
+			TLSClientConfig:        trust.Clone(),
 			MaxResponseHeaderBytes: 64 << 10,
 			DisableKeepAlives:      true,
 		},
@@ -66,7 +70,12 @@ func (s *inspector) begin(ctx context.Context, kinds []Kind, n *notes) recording
 		n.tell("the inspector at %s: %v", s, explain(err))
 		return r
 	}
-	r.conn = conn
+	r.listen(conn) //nolint:contextcheck // it listens until hangUp
+	// A program that ends waits for its debuggers to go, unless they know to.
+	if err := r.call(ctx, "NodeRuntime.notifyWhenWaitingForDisconnect", map[string]any{"enabled": true}, nil); err != nil && silent(err) {
+		n.tell("the inspector at %s: %v", s, explain(err))
+		return r
+	}
 	// The cpu profile last, which the others would be in.
 	slices.SortStableFunc(kinds, func(a, b Kind) int { return strings.Compare(string(b), string(a)) })
 	for _, k := range kinds {
@@ -157,6 +166,80 @@ type inspection struct {
 	conn   *websocket.Conn // nil if there is none
 	last   int             // the number of the last command
 	begun  []begun
+
+	answers chan reply    // closed when nothing more comes
+	over    chan struct{} // closed when nobody listens any more
+	why     error         // why nothing more comes; once answers is closed
+}
+
+// reply is what a program says: to a command, or, with a method, by itself.
+type reply struct {
+	ID     int             `json:"id"`
+	Method string          `json:"method"`
+	Result json.RawMessage `json:"result"`
+	Error  *struct {
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// errLeaving says that the program waited for us to go.
+var errLeaving = errors.New("the program has ended")
+
+// listen reads what the program says until the connection ends.
+func (r *inspection) listen(conn *websocket.Conn) {
+	r.conn, r.answers, r.over = conn, make(chan reply), make(chan struct{})
+	go func() {
+		defer close(r.answers)
+		for {
+			_, message, err := conn.Read(context.Background()) // ended by closing conn
+			if err != nil {
+				r.why = err
+				return
+			}
+			var a reply
+			if err := json.Unmarshal(message, &a); err != nil {
+				r.why = fmt.Errorf("the answer: %w", err)
+				return
+			}
+			if a.Method == "NodeRuntime.waitingForDisconnect" {
+				r.why = errLeaving
+				_ = conn.CloseNow() // which is what it waits for
+				return
+			}
+			if a.ID == 0 {
+				continue
+			}
+			select {
+			case r.answers <- a:
+			case <-r.over:
+				return
+			}
+		}
+	}()
+}
+
+// left tells, once nothing can be written any more, whether the program has ended.
+func (r *inspection) left(ctx context.Context) bool {
+	for {
+		select {
+		case _, ok := <-r.answers:
+			if !ok {
+				return errors.Is(r.why, errLeaving)
+			}
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// hangUp ends the connection and waits for its reader.
+func (r *inspection) hangUp() {
+	close(r.over)
+	// Not the closing handshake: a program that is held up would not take part.
+	_ = r.conn.CloseNow() // nothing is under way
+	for range r.answers {
+		continue // until it is closed
+	}
 }
 
 type begun struct {
@@ -165,27 +248,35 @@ type begun struct {
 }
 
 func (r *inspection) start(ctx context.Context, k Kind) error {
-	if k == CPU {
-		return errors.Join(
-			r.call(ctx, "Profiler.enable", nil, nil),
-			r.call(ctx, "Profiler.setSamplingInterval", map[string]any{"interval": cpuInterval}, nil),
-			r.call(ctx, "Profiler.start", nil, nil))
+	type command struct {
+		method string
+		params map[string]any
 	}
-	return errors.Join(
-		r.call(ctx, "HeapProfiler.enable", nil, nil),
-		r.call(ctx, "HeapProfiler.startSampling", map[string]any{
-			"samplingInterval":                 heapInterval,
-			"includeObjectsCollectedByMajorGC": k == Allocs,
-			"includeObjectsCollectedByMinorGC": k == Allocs,
-		}, nil))
+	commands := []command{{"HeapProfiler.enable", nil}, {"HeapProfiler.startSampling", map[string]any{
+		"samplingInterval":                 heapInterval,
+		"includeObjectsCollectedByMajorGC": k == Allocs,
+		"includeObjectsCollectedByMinorGC": k == Allocs,
+	}}}
+	if k == CPU {
+		commands = []command{
+			{"Profiler.enable", nil},
+			{"Profiler.setSamplingInterval", map[string]any{"interval": cpuInterval}},
+			{"Profiler.start", nil},
+		}
+	}
+	for _, c := range commands {
+		if err := r.call(ctx, c.method, c.params, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *inspection) end(ctx context.Context) []capture {
 	if r.conn == nil {
 		return nil
 	}
-	// Not the closing handshake: a program that is held up would not take part.
-	defer r.conn.CloseNow() //nolint:errcheck // nothing is under way
+	defer r.hangUp()
 	var captures []capture
 	// The cpu profile first, which began last.
 	for _, b := range slices.Backward(r.begun) {
@@ -241,31 +332,30 @@ func (r *inspection) call(ctx context.Context, method string, params, result any
 		return err
 	}
 	if err := r.conn.Write(ctx, websocket.MessageText, command); err != nil {
+		if r.left(ctx) {
+			err = errLeaving
+		}
 		return fmt.Errorf("%s: %w", method, err)
 	}
 	for {
-		_, message, err := r.conn.Read(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", method, err)
+		var a reply
+		ok := false
+		select {
+		case a, ok = <-r.answers:
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", method, ctx.Err())
 		}
-		var answer struct {
-			ID     int             `json:"id"`
-			Result json.RawMessage `json:"result"`
-			Error  *struct {
-				Message string `json:"message"`
-			} `json:"error"`
-		}
-		switch err := json.Unmarshal(message, &answer); {
-		case err != nil:
-			return fmt.Errorf("%s: the answer: %w", method, err)
-		case answer.ID != r.last:
+		switch {
+		case !ok:
+			return fmt.Errorf("%s: %w", method, r.why)
+		case a.ID != r.last:
 			continue
-		case answer.Error != nil:
-			return fmt.Errorf("%s: %s", method, clean(answer.Error.Message, maxName))
+		case a.Error != nil:
+			return fmt.Errorf("%s: %s", method, clean(a.Error.Message, maxName))
 		case result == nil:
 			return nil
 		}
-		if err := json.Unmarshal(answer.Result, result); err != nil {
+		if err := json.Unmarshal(a.Result, result); err != nil {
 			return fmt.Errorf("%s: the answer: %w", method, err)
 		}
 		return nil

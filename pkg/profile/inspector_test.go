@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"io"
@@ -17,24 +16,26 @@ import (
 	"github.com/coder/websocket"
 )
 
-// script is busy until its standard input ends. Its line numbers are in the test.
-const script = `// one server
-const kept = [];
-function handler() {
-  const until = Date.now() + 5;
+// script works for each line of its standard input, in slices, for 400 ms of CPU
+// time, and then is idle for as long as that took. Its line numbers are in the test.
+const script = `const kept = [];
+const spent = (since) => { const used = process.cpuUsage(since); return (used.user + used.system) / 1000; };
+function handler(begin, clock) {
+  const slice = process.cpuUsage();
   let x = 1;
-  while (Date.now() < until) for (let i = 0; i < 1000; i++) x = x * 1.0000001 + i;
-  if (kept.length < 200) kept.push(new Array(10000).fill(x));
-  setTimeout(() => {
-    handler();
-  }, 5);
+  do for (let i = 0; i < 2000000; i++) x = x * 1.0000001 + i; while (spent(slice) < 5);
+  kept.push(new Array(10000).fill(x));
+  if (spent(begin) < 400) setTimeout(() => {
+    handler(begin, clock);
+  });
+  else setTimeout(() => console.log('done'), performance.now() - clock);
 }
-process.stdin.on('end', () => process.exit()).resume();
-handler();
+process.stdin.on('data', () => handler(process.cpuUsage(), performance.now())).on('end', () => process.exit());
+console.log(require('inspector').url());
 `
 
 // node runs the script, and gives its inspector's address.
-func node(t *testing.T) string {
+func node(t *testing.T) (w *worker, address string) {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -46,39 +47,12 @@ func node(t *testing.T) string {
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("node", "--inspect=127.0.0.1:0", file)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	drained := make(chan struct{})
-	t.Cleanup(func() {
-		in.Close()
-		<-drained
-		_ = cmd.Wait()
-	})
-	out := bufio.NewReader(said)
-	line, err := out.ReadString('\n')
-	go func() { // "Debugger attached."
-		defer close(drained)
-		_, _ = io.Copy(io.Discard, out)
-	}()
-	_, address, ok := strings.Cut(strings.TrimSpace(line), "Debugger listening on ")
-	if err != nil || !ok {
-		t.Fatalf("node says %q, %v", line, err)
-	}
-	return address
+	return hire(t, exec.Command("node", "--inspect=127.0.0.1:0", file))
 }
 
 func TestNode(t *testing.T) {
-	address := node(t)
+	t.Parallel()
+	w, address := node(t)
 	host := parseURL(t, address).Host
 	for _, c := range []struct {
 		name, address string
@@ -91,10 +65,10 @@ func TestNode(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			p := New(Config{Kinds: c.kinds, Dir: dir, Stem: "node", Source: Inspector(parseURL(t, c.address))})
+			p := New(Config{Kinds: c.kinds, Dir: dir, Stem: "node", Source: Inspector(parseURL(t, c.address), nil)})
 			for range 2 {
 				p.Begin(soon(t), "work")
-				burn(500 * time.Millisecond)
+				w.work(t, "")
 				p.End(soon(t))
 			}
 			taken, problems := p.Close(soon(t))
@@ -109,9 +83,9 @@ func TestNode(t *testing.T) {
 			switch {
 			case cpu.File != "node-work-cpu.cpuprofile" || cpu.Unit != "nanoseconds" || cpu.Source != "inspector":
 				t.Errorf("%+v", cpu)
-			case !ok || f.Flat < cpu.Total/2 || cpu.Samples < 50:
+			case !ok || f.Flat < cpu.Total/4 || cpu.Total < int64(stint)/4 || cpu.Samples < 10:
 				t.Errorf("of %d in %d samples: %+v", cpu.Total, cpu.Samples, cpu.Top)
-			case cpu.Total > int64(cpu.Elapsed)*9/10:
+			case cpu.Total > int64(cpu.Elapsed)*3/4:
 				t.Errorf("it is idle half of the time: %v of %v", time.Duration(cpu.Total), cpu.Elapsed)
 			}
 			if _, ok := function(cpu, "(anonymous) (server.js:8)"); !ok {
@@ -132,7 +106,7 @@ func TestNode(t *testing.T) {
 		})
 	}
 	t.Run("a wrong path", func(t *testing.T) {
-		taken, problems := profiled(t, Config{Kinds: []Kind{CPU}, Dir: t.TempDir(), Source: Inspector(parseURL(t, "ws://"+host+"/secret"))}, func() {})
+		taken, problems := profiled(t, Config{Kinds: []Kind{CPU}, Dir: t.TempDir(), Source: Inspector(parseURL(t, "ws://"+host+"/secret"), nil)}, func() {})
 		if len(taken) != 0 || len(problems) != 1 || strings.Contains(problems[0], "secret") {
 			t.Errorf("%+v, %q", taken, problems)
 		}
@@ -176,7 +150,7 @@ func TestStrangeInspectors(t *testing.T) {
 			defer s.Close()
 			taken, problems := profiled(t, Config{
 				Kinds: []Kind{CPU}, Dir: t.TempDir(), Stem: "s",
-				Source: Inspector(parseURL(t, strings.Replace(s.URL, "http", "ws", 1)+"/x")),
+				Source: Inspector(parseURL(t, strings.Replace(s.URL, "http", "ws", 1)+"/x"), nil),
 			}, func() {})
 			if len(taken) != 0 || len(problems) != 1 {
 				t.Errorf("%+v, %q", taken, problems)
@@ -189,4 +163,21 @@ func TestStrangeInspectors(t *testing.T) {
 func encode(id float64, rest string) string {
 	n, _ := json.Marshal(id)
 	return `{"id":` + string(n) + `,` + rest + `}`
+}
+
+// TestNodeEnds: a program that ends while it is profiled does not wait for us.
+func TestNodeEnds(t *testing.T) {
+	t.Parallel()
+	w, address := node(t)
+	_, problems := profiled(t, Config{Kinds: []Kind{CPU}, Dir: t.TempDir(), Source: Inspector(parseURL(t, address), nil)}, func() {
+		if err := w.in.(io.Closer).Close(); err != nil { // then the script exits
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, w.out); err != nil { // it has ended when its output has
+			t.Errorf("the program's end: %v", err)
+		}
+	})
+	if len(problems) != 1 || !strings.Contains(problems[0], "the program has ended") {
+		t.Errorf("%q", problems)
+	}
 }

@@ -3,6 +3,7 @@ package profile
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -29,10 +30,19 @@ func TestMain(m *testing.M) {
 		serve()
 		return
 	}
+	// Most of what is parallel waits. The command line goes before.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 
-// serve answers with its debug pages, and is busy, until standard input ends.
+// stint is the CPU time of one piece of work. What tests compare are shares of it,
+// with much to spare: a busy machine delays a sampler too.
+const stint = 400 * time.Millisecond
+
+// serve answers with its debug pages, and does what standard input says, until
+// that ends.
 func serve() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -40,20 +50,21 @@ func serve() {
 	}
 	go http.Serve(l, debugPages()) //nolint:errcheck // it ends with the process
 	fmt.Fprintf(os.Stdout, "http://%s/debug/pprof\n", l.Addr())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_, _ = io.Copy(io.Discard, os.Stdin)
-	}()
-	for {
-		select {
-		case <-ended:
-			return
-		default:
-			busyChild()
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); fmt.Fprintln(os.Stdout, "done") {
+		switch in.Text() {
+		case "left":
+			left()
+		case "right":
+			right()
 		}
 	}
 }
+
+//go:noinline
+func left() { burn(spent(stint)) }
+
+//go:noinline
+func right() { burn(spent(stint)) }
 
 func debugPages() http.Handler {
 	mux := http.NewServeMux()
@@ -63,16 +74,13 @@ func debugPages() http.Handler {
 	return mux
 }
 
-//go:noinline
-func busyChild() { burn(time.Millisecond) }
-
-// burn works for so long.
+// burn works until it is enough.
 //
 //go:noinline
-func burn(d time.Duration) {
+func burn(enough func() bool) {
 	x := 1.0 // not shared: the race detector's part would not be in the stack
-	for begin := time.Now(); time.Since(begin) < d; {
-		for range 10_000 {
+	for !enough() {
+		for range 100_000 {
 			x = x*1.0000001 + 1e-9
 		}
 	}
@@ -81,9 +89,23 @@ func burn(d time.Duration) {
 	}
 }
 
-// child starts a program that prints one line when it is ready, and is ended by
-// the end of its standard input.
-func child(t *testing.T, cmd *exec.Cmd) (ready string) {
+// spent tells when this process has used so much more CPU time, which takes longer
+// on a busy machine.
+func spent(d time.Duration) func() bool {
+	begin := cpuTime()
+	return func() bool { return cpuTime()-begin >= d }
+}
+
+// worker is a process that does a piece of work for each line that it reads, and
+// prints one when that is done. The end of its standard input ends it.
+type worker struct {
+	cmd *exec.Cmd
+	in  io.Writer
+	out *bufio.Reader
+}
+
+// hire starts one. It prints a line when it is ready.
+func hire(t *testing.T, cmd *exec.Cmd) (w *worker, ready string) {
 	t.Helper()
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -96,19 +118,38 @@ func child(t *testing.T, cmd *exec.Cmd) (ready string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	hung := time.AfterFunc(3*patience, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() {
 		in.Close()
 		_ = cmd.Wait()
+		hung.Stop()
 	})
-	ready, err = bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("%s: %v", cmd, err)
-	}
-	return strings.TrimSpace(ready)
+	w = &worker{cmd, in, bufio.NewReader(out)}
+	return w, w.hear(t)
 }
 
-// busyServer is a process of its own. It is where its debug pages are.
-func busyServer(t *testing.T) (*exec.Cmd, *url.URL) {
+func (w *worker) hear(t *testing.T) string {
+	t.Helper()
+	line, err := w.out.ReadString('\n')
+	if err != nil {
+		t.Fatalf("%s: %v", w.cmd, err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// work returns when the work is done.
+func (w *worker) work(t *testing.T, what string) {
+	t.Helper()
+	if _, err := fmt.Fprintln(w.in, what); err != nil {
+		t.Fatal(err)
+	}
+	if said := w.hear(t); said != "done" {
+		t.Fatalf("%s says %q", w.cmd, said)
+	}
+}
+
+// server is a process of its own, and where its debug pages are.
+func server(t *testing.T) (*worker, *url.URL) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -117,7 +158,8 @@ func busyServer(t *testing.T) (*exec.Cmd, *url.URL) {
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), roleVariable+"=server", "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
-	return cmd, parseURL(t, child(t, cmd))
+	w, ready := hire(t, cmd)
+	return w, parseURL(t, ready)
 }
 
 func parseURL(t *testing.T, s string) *url.URL {

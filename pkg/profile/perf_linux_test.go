@@ -7,15 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
-// temporary gives what perf leaves in a directory for temporary files of its own.
-func temporary(t *testing.T) (left func() []string) {
+// temporary is a directory for temporary files, and gives what perf has left there.
+func temporary(t *testing.T) (dir string, left func() []string) {
 	t.Helper()
-	dir := t.TempDir()
-	t.Setenv("TMPDIR", dir)
-	return func() []string {
+	dir = t.TempDir()
+	return dir, func() []string {
 		found, err := filepath.Glob(filepath.Join(dir, "sseload-perf-*"))
 		if err != nil {
 			t.Fatal(err)
@@ -25,23 +23,41 @@ func temporary(t *testing.T) (left func() []string) {
 }
 
 // busyProgram has symbols, which go test leaves out of its own.
-func busyProgram(t *testing.T) *exec.Cmd {
+func busyProgram(t *testing.T) *worker {
 	t.Helper()
 	dir := t.TempDir()
 	source := filepath.Join(dir, "busy.go")
 	const text = `package main
 
-import "os"
+import (
+	"bufio"
+	"os"
+	"syscall"
+)
 
 func main() {
-	go burn()
 	os.Stdout.WriteString("ready\n")
-	os.Stdin.Read(make([]byte, 1))
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); os.Stdout.WriteString("done\n") {
+		burn()
+	}
+}
+
+func spent() int64 {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return u.Utime.Nano() + u.Stime.Nano()
 }
 
 //go:noinline
 func burn() {
-	for x := 1.0; x > 0; x = x*1.0000001 + 1e-9 {
+	x := 1.0
+	for begin := spent(); spent()-begin < 400e6; {
+		for range 100_000 {
+			x = x*1.0000001 + 1e-9
+		}
+	}
+	if x < 0 {
+		panic("unreachable, but the compiler does not know")
 	}
 }
 `
@@ -52,23 +68,21 @@ func burn() {
 	if out, err := exec.Command("go", "build", "-o", program, source).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	cmd := exec.Command(program)
-	child(t, cmd)
-	return cmd
+	w, _ := hire(t, exec.Command(program))
+	return w
 }
 
 func TestPerf(t *testing.T) {
-	left := temporary(t)
-	server := busyProgram(t)
+	t.Parallel()
+	temp, left := temporary(t)
+	w := busyProgram(t)
 	dir := t.TempDir()
-	p := New(Config{Kinds: []Kind{CPU, Heap}, Dir: dir, Stem: "s", Source: Perf(server.Process.Pid)})
+	source := Perf(w.cmd.Process.Pid)
+	source.(*perf).temp = temp
+	p := New(Config{Kinds: []Kind{CPU, Heap}, Dir: dir, Stem: "s", Source: source})
 	for _, phase := range []string{"one", "two"} {
 		p.Begin(soon(t), phase)
-		begin := time.Now()
-		burn(500 * time.Millisecond) // this process is not in it
-		if took := time.Since(begin); took > patience {
-			t.Fatalf("%v", took)
-		}
+		w.work(t, "")
 		p.End(soon(t))
 	}
 	taken, problems := p.Close(soon(t))
@@ -87,7 +101,7 @@ func TestPerf(t *testing.T) {
 	switch got := taken[1]; {
 	case got.Kind != CPU || got.Source != "perf" || got.Unit != "nanoseconds" || got.Phase != "two":
 		t.Errorf("%+v", got)
-	case !ok || f.Flat < got.Total/4 || got.Samples < 20:
+	case !ok || f.Flat < got.Total/4 || got.Total < int64(stint)/4 || got.Samples < 5:
 		t.Errorf("%d in %d samples: %+v", got.Total, got.Samples, got.Top)
 	}
 	opened(t, filepath.Join(dir, taken[1].File), "main.burn")
@@ -101,13 +115,14 @@ func TestPerfOfNoProcess(t *testing.T) {
 	if _, err := exec.LookPath("perf"); err != nil {
 		t.Skip("perf is not installed")
 	}
-	left := temporary(t)
+	t.Parallel()
+	temp, left := temporary(t)
 	cmd := exec.Command("true")
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
 	for _, pid := range []int{cmd.Process.Pid, 0, -1} {
-		taken, problems := profiled(t, Config{Kinds: []Kind{CPU}, Dir: t.TempDir(), Stem: "s", Source: Perf(pid)}, func() {})
+		taken, problems := profiled(t, Config{Kinds: []Kind{CPU}, Dir: t.TempDir(), Stem: "s", Source: &perf{pid: pid, program: "perf", temp: temp}}, func() {})
 		if len(taken) != 0 || len(problems) != 1 || len(left()) != 0 {
 			t.Errorf("%d: %+v, %q, left behind: %q", pid, taken, problems, left())
 		}
@@ -117,6 +132,7 @@ func TestPerfOfNoProcess(t *testing.T) {
 
 // TestPerfThatIsNone has programs in perf's place.
 func TestPerfThatIsNone(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ script, word string }{
 		"mute":      {"exec sleep 60", "in time"},
 		"forbidden": {"echo Error: >&2; echo perf_event_paranoid setting is 4 >&2; exit 255", "CAP_PERFMON"},
@@ -125,7 +141,8 @@ func TestPerfThatIsNone(t *testing.T) {
 		"absent":    {"", "not installed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			left := temporary(t)
+			t.Parallel()
+			temp, left := temporary(t)
 			program := filepath.Join(t.TempDir(), "perf")
 			if c.script != "" {
 				if err := os.WriteFile(program, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil {
@@ -134,7 +151,7 @@ func TestPerfThatIsNone(t *testing.T) {
 			}
 			taken, problems := profiled(t, Config{
 				Kinds: []Kind{CPU}, Dir: t.TempDir(), Stem: "s",
-				Source: &perf{pid: os.Getpid(), program: program},
+				Source: &perf{pid: os.Getpid(), program: program, temp: temp},
 			}, func() {})
 			if len(taken) != 0 || len(problems) != 1 || len(left()) != 0 {
 				t.Errorf("%+v, %q, left behind: %q", taken, problems, left())
@@ -145,11 +162,12 @@ func TestPerfThatIsNone(t *testing.T) {
 }
 
 func TestFamily(t *testing.T) {
-	server, _ := busyServer(t)
-	if got := family(os.Getpid()); got[0] != os.Getpid() || !slices.Contains(got, server.Process.Pid) {
-		t.Errorf("%d is not in %d", server.Process.Pid, got)
+	w, _ := server(t)
+	pid := w.cmd.Process.Pid
+	if got := family(os.Getpid()); got[0] != os.Getpid() || !slices.Contains(got, pid) {
+		t.Errorf("%d is not in %d", pid, got)
 	}
-	if got := family(server.Process.Pid); len(got) != 1 {
+	if got := family(pid); len(got) != 1 {
 		t.Errorf("%d", got)
 	}
 }

@@ -17,7 +17,9 @@ import (
 type PprofConfig struct {
 	// URLs are the /debug/pprof folders, http or https, one for each process of
 	// the target. Profiles of the same kind and phase are merged. A user and a
-	// password in a URL are sent as Basic authentication.
+	// password in a URL are sent as Basic authentication. A query goes with every
+	// request, without the parameters of net/http/pprof, which are set here:
+	// seconds, gc and debug. Neither is told in a problem.
 	URLs []*url.URL
 	// TLS is for https URLs; nil is Go's default.
 	TLS *tls.Config

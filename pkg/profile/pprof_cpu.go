@@ -22,8 +22,8 @@ import (
 // and writes what it has, and the read side is still open for that.
 //
 // A stretch may end before: a server of Go before 1.22 with a WriteTimeout wants
-// fewer seconds, and one with a ReadTimeout takes its end for that of the
-// connection. Then the next stretch begins, and all are merged.
+// fewer seconds, and what stands before the debug pages may end a request's
+// context by a clock. Then the next stretch begins, and all are merged.
 
 //nolint:gochecknoglobals // a constant table
 var stretches = []int{3600, 240, 110, 55, 28, 14, 9, 4, 2, 1} // seconds, what common WriteTimeouts allow

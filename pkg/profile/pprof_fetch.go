@@ -5,12 +5,14 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +20,10 @@ import (
 )
 
 const (
-	// maxAnswer bounds what is read from a target, compressed or not.
-	maxAnswer = 64 << 20
+	// maxAnswer bounds what is read from a target, compressed or not, and maxEntries
+	// of how many things it may speak, each of which takes a hundred bytes here.
+	maxAnswer  = 32 << 20
+	maxEntries = 1 << 20
 	// answerWait is how long one answer may take.
 	answerWait = 3 * time.Second
 	// maxExcuse is how much of an answer that is no profile is read.
@@ -30,8 +34,9 @@ var errTooLong = fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
 
 // pages are the debug pages of one process.
 type pages struct {
-	base   *url.URL // without user
+	base   *url.URL // without user and query, and without a slash at its end
 	user   *url.Userinfo
+	query  string // goes with every request
 	header http.Header
 	tls    *tls.Config
 	client *http.Client
@@ -39,9 +44,9 @@ type pages struct {
 
 func newPages(u *url.URL, c PprofConfig) *pages {
 	base := *u
-	base.User, base.RawQuery, base.Fragment = nil, "", ""
-	base.RawPath, base.Path = "", strings.TrimRight(u.Path, "/")
-	p := &pages{base: &base, user: u.User, header: c.Header, tls: c.TLS.Clone()}
+	base.User, base.RawQuery, base.Fragment, base.RawFragment = nil, "", "", ""
+	setPath(&base, strings.TrimRight(u.EscapedPath(), "/"))
+	p := &pages{base: &base, user: u.User, query: foreign(u.RawQuery), header: c.Header, tls: c.TLS.Clone()}
 	if p.tls == nil {
 		p.tls = &tls.Config{}
 	}
@@ -59,12 +64,30 @@ func newPages(u *url.URL, c PprofConfig) *pages {
 	return p
 }
 
-// String is the address without password, for problems.
+// foreign is a query as it was given but for what net/http/pprof takes: the
+// difference of some seconds, or text, is no profile here.
+func foreign(query string) string {
+	pairs := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return slices.Contains([]string{"", "seconds", "gc", "debug"}, name)
+	})
+	return strings.Join(pairs, "&")
+}
+
+// setPath takes an escaped path as it is. A proxy may tell %2F from a slash, and
+// two slashes from one, which URL.JoinPath does not.
+func setPath(u *url.URL, escaped string) {
+	u.RawPath = escaped
+	u.Path, _ = url.PathUnescape(escaped) // what EscapedPath gives is well formed
+}
+
+// String is the address without secrets, for problems.
 func (p *pages) String() string { return p.base.String() }
 
 func (p *pages) request(ctx context.Context, page, query string) (*http.Request, error) {
-	u := *p.base.JoinPath(page)
-	u.RawQuery = query
+	u := *p.base
+	setPath(&u, u.EscapedPath()+"/"+page)
+	u.RawQuery = strings.Trim(query+"&"+p.query, "&")
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
 	if err != nil {
 		return nil, err
@@ -159,7 +182,7 @@ func (a answer) refusal() error {
 	if line == "" {
 		return fmt.Errorf("the answer has status %d", a.status)
 	}
-	return fmt.Errorf("the answer has status %d: %s", a.status, clean(line, maxName))
+	return fmt.Errorf("the answer has status %d: %s", a.status, line)
 }
 
 // shut is why no profile of any kind is to be had.
@@ -173,7 +196,45 @@ func (p *pages) problem(k Kind, err error) error {
 	if errors.As(err, &all) {
 		return fmt.Errorf("%s: %w", p, err)
 	}
-	return fmt.Errorf("the %s profile of %s: %w", k, p, explain(err))
+	return fmt.Errorf("the %s profile of %s: %w", k, p, &discreet{explain(err), p.secrets()})
+}
+
+// discreet is an error without secrets: a target likes to repeat what it was
+// asked.
+type discreet struct {
+	cause   error
+	secrets []string // in the order in which to look for them
+}
+
+func (d *discreet) Error() string {
+	text := d.cause.Error()
+	for _, s := range d.secrets {
+		text = strings.ReplaceAll(text, s, "…")
+	}
+	return clean(text, maxName) // not before: half of a secret would not be found
+}
+
+func (d *discreet) Unwrap() error { return d.cause }
+
+// secrets are the password and the values of the query, escaped and not, the
+// longest first, as one may be in another.
+func (p *pages) secrets() []string {
+	password, _ := p.user.Password()
+	found := []string{password}
+	for pair := range strings.SplitSeq(p.query, "&") {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			value = name
+		}
+		found = append(found, value)
+		if plain, err := url.QueryUnescape(value); err == nil {
+			found = append(found, plain)
+		}
+	}
+	// What is shorter is no secret, and is in many a word.
+	found = slices.DeleteFunc(found, func(s string) bool { return len(s) < 3 })
+	slices.SortFunc(found, func(a, b string) int { return len(b) - len(a) })
+	return found
 }
 
 // silent tells whether the target is likely to be as mute about everything else.
@@ -217,6 +278,9 @@ func parse(body []byte, limit int64) (*profile.Profile, error) {
 			return nil, errTooLong
 		}
 	}
+	if n := entries(body); n > maxEntries {
+		return nil, fmt.Errorf("no profile: %d entries are more than the %d it may have", n, maxEntries)
+	}
 	p, err := profile.ParseUncompressed(body)
 	if err == nil {
 		err = p.CheckValid()
@@ -228,4 +292,40 @@ func parse(body []byte, limit int64) (*profile.Profile, error) {
 		p.PeriodType = &profile.ValueType{} // Merge wants one
 	}
 	return p, nil
+}
+
+// entries counts the fields of a protocol buffer's topmost message: in a profile its
+// samples, locations, functions and strings. It stops where the text is none.
+func entries(message []byte) int {
+	n := 0
+	for len(message) > 0 {
+		tag, size := binary.Uvarint(message)
+		if size <= 0 {
+			return n
+		}
+		message = message[size:]
+		length := uint64(0)
+		switch tag & 7 { // the wire type
+		case 0:
+			_, size = binary.Uvarint(message)
+			length = uint64(max(size, 0))
+		case 1:
+			length = 8
+		case 2:
+			if length, size = binary.Uvarint(message); size <= 0 {
+				return n
+			}
+			message = message[size:]
+		case 5:
+			length = 4
+		default:
+			return n
+		}
+		if length > uint64(len(message)) || tag&7 == 0 && length == 0 {
+			return n
+		}
+		message = message[length:]
+		n++
+	}
+	return n
 }

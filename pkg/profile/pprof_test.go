@@ -16,9 +16,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	runtimepprof "runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,19 +75,24 @@ func TestCPUOfAPhaseOfAnyLength(t *testing.T) {
 				roots = s.Client().Transport.(*http.Transport).TLSClientConfig
 			}
 			began := time.Now()
+			var worked time.Duration
 			taken, problems := profiled(t, Config{
 				Kinds: []Kind{CPU}, Dir: dir, Stem: "run-1",
 				Source: Pprof(PprofConfig{URLs: []*url.URL{pagesOf(t, s)}, TLS: roots}),
-			}, func() { burn(700 * time.Millisecond) })
+			}, func() {
+				begin := time.Now()
+				burn(spent(stint))
+				worked = time.Since(begin)
+			})
 			clear(t, problems)
 			p := wanted(t, taken, CPU)
 			f, ok := function(p, "profile.burn")
 			switch {
 			case p.Phase != "work" || p.Source != "pprof" || p.Unit != "nanoseconds":
 				t.Errorf("%+v", p)
-			case p.Began.Before(began) || p.Elapsed < 700*time.Millisecond || p.Elapsed > time.Since(began):
+			case p.Began.Before(began) || p.Elapsed < worked || p.Elapsed > time.Since(began):
 				t.Errorf("it began %v after this test, and went on for %v", p.Began.Sub(began), p.Elapsed)
-			case !ok || f.Flat < p.Total/4 || f.Cumulative < f.Flat || f.Cumulative > p.Total:
+			case !ok || f.Flat < p.Total/4 || p.Total < int64(stint)/4 || f.Cumulative < f.Flat || f.Cumulative > p.Total:
 				t.Errorf("of %d: %+v", p.Total, p.Top)
 			case p.Samples < 5 || p.Total < p.Samples*int64(time.Millisecond):
 				t.Errorf("%d samples of %d ns", p.Samples, p.Total)
@@ -149,7 +156,7 @@ func TestSnapshotsAndDifferences(t *testing.T) {
 		runtime.SetMutexProfileFraction(0)
 		runtime.SetBlockProfileRate(0)
 	})
-	before := contend() // another call stack than below is not in the phase
+	earlier()
 	s := serverOf(t, debugPages(), nil)
 	dir := t.TempDir()
 	var kept [][]byte
@@ -179,8 +186,8 @@ func TestSnapshotsAndDifferences(t *testing.T) {
 	}{
 		Heap:      {"bytes", "profile.allocate", 16 << 20},
 		Allocs:    {"bytes", "profile.allocate", 16 << 20},
-		Mutex:     {"nanoseconds", "Unlock", int64(waited) / 4},
-		Block:     {"nanoseconds", "Lock", int64(waited) / 4},
+		Mutex:     {"nanoseconds", "profile.contend", int64(waited) / 4},
+		Block:     {"nanoseconds", "profile.contend.func1", int64(waited) / 4},
 		Goroutine: {"count", "profile.park", crowd},
 	} {
 		p := wanted(t, taken, k)
@@ -196,12 +203,21 @@ func TestSnapshotsAndDifferences(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	// What had been before is in the process's own profile, and not in ours.
-	if p := wanted(t, taken, Mutex); p.Total > int64(waited+before)*3/2 && before > 0 {
-		t.Errorf("mutex %v, waited %v, before %v", time.Duration(p.Total), waited, before)
+	if p := wanted(t, taken, Mutex); strings.Contains(fmt.Sprint(p.Top), "profile.earlier") {
+		t.Errorf("%+v", p.Top)
+	}
+	var own strings.Builder
+	if err := runtimepprof.Lookup("mutex").WriteTo(&own, 1); err != nil || !strings.Contains(own.String(), "profile.earlier") {
+		t.Errorf("it has to be there: %v\n%s", err, &own)
 	}
 	opened(t, filepath.Join(dir, wanted(t, taken, Allocs).File), "profile.allocate")
 	runtime.KeepAlive(kept)
 }
+
+// earlier is not in the phase.
+//
+//go:noinline
+func earlier() { contend() }
 
 //go:noinline
 func park(release <-chan struct{}) { <-release }
@@ -223,7 +239,7 @@ func contend() time.Duration {
 		mu.Unlock()
 	})
 	<-trying
-	burn(200 * time.Millisecond)
+	burn(spent(stint / 2))
 	mu.Unlock()
 	waiter.Wait()
 	return waited
@@ -250,7 +266,8 @@ func TestDifferencesLeaveOutWhatWasBefore(t *testing.T) {
 }
 
 func TestEmptyBecauseSwitchedOff(t *testing.T) {
-	_, u := busyServer(t)
+	t.Parallel()
+	_, u := server(t)
 	taken, problems := profiled(t, Config{
 		Kinds: []Kind{Mutex, Block}, Dir: t.TempDir(), Stem: "s",
 		Source: Pprof(PprofConfig{URLs: []*url.URL{u}}),
@@ -263,8 +280,9 @@ func TestEmptyBecauseSwitchedOff(t *testing.T) {
 }
 
 func TestClusterIsMerged(t *testing.T) {
-	_, one := busyServer(t)
-	_, two := busyServer(t)
+	t.Parallel()
+	first, one := server(t)
+	second, two := server(t)
 	dir := t.TempDir()
 	p := New(Config{
 		Kinds: []Kind{Goroutine, CPU}, Dir: dir, Stem: "cluster",
@@ -272,7 +290,8 @@ func TestClusterIsMerged(t *testing.T) {
 	})
 	for range 2 {
 		p.Begin(soon(t), "phase/1")
-		burn(400 * time.Millisecond)
+		first.work(t, "left")
+		second.work(t, "right")
 		p.End(soon(t))
 	}
 	taken, problems := p.Close(soon(t))
@@ -284,15 +303,17 @@ func TestClusterIsMerged(t *testing.T) {
 		t.Errorf("%+v", taken)
 	}
 	// Both have a goroutine that waits for standard input.
-	if f, ok := function(taken[0], "profile.serve.func"); !ok || f.Cumulative < 2 {
+	if f, ok := function(taken[0], "profile.serve"); !ok || f.Cumulative < 2 {
 		t.Errorf("%+v", taken[0].Top)
 	}
 	data := readBack(t, filepath.Join(dir, taken[1].File))
 	if data.DefaultSampleType != "cpu" || data.DurationNanos != int64(taken[1].Elapsed) {
 		t.Errorf("default %q, %v", data.DefaultSampleType, time.Duration(data.DurationNanos))
 	}
-	if _, ok := function(taken[1], "profile.burn"); !ok {
-		t.Errorf("%+v", taken[1].Top)
+	for _, name := range []string{"profile.left", "profile.right"} {
+		if f, _ := function(taken[1], name); f.Cumulative < taken[1].Total/10 || f.Cumulative == 0 {
+			t.Errorf("%s is not in %+v", name, taken[1].Top)
+		}
 	}
 }
 
@@ -310,10 +331,37 @@ func readBack(t *testing.T, file string) *profile.Profile {
 	return p
 }
 
+// pieces counts the pieces of a cpu profile that a server has begun.
+type pieces struct{ begun atomic.Int32 }
+
+// work is in one piece first, and then in those that follow.
+func (p *pieces) work() {
+	hung := time.Now().Add(patience)
+	early(func() bool { return p.begun.Load() > 1 || time.Now().After(hung) })
+	late(spent(stint))
+}
+
+//go:noinline
+func early(enough func() bool) { burn(enough) }
+
+//go:noinline
+func late(enough func() bool) { burn(enough) }
+
+// merged tells that the profile is of all pieces.
+func merged(t *testing.T, p Profile) {
+	t.Helper()
+	for _, name := range []string{"profile.early", "profile.late"} {
+		if f, _ := function(p, name); f.Cumulative < int64(stint)/10 {
+			t.Errorf("%s: %+v in %+v", name, f, p.Top)
+		}
+	}
+}
+
 // Servers of Go before 1.22 refuse more seconds than their WriteTimeout.
 func TestWriteTimeoutTakesPieces(t *testing.T) {
 	var mu sync.Mutex
 	var asked []string
+	var count pieces
 	s := serverOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, "/profile") {
 			debugPages().ServeHTTP(w, r)
@@ -327,22 +375,20 @@ func TestWriteTimeoutTakesPieces(t *testing.T) {
 			http.Error(w, "profile duration exceeds server's WriteTimeout", http.StatusBadRequest)
 			return
 		}
+		count.begun.Add(1)
 		pprof.Profile(w, r)
 	}), nil)
 	taken, problems := profiled(t, Config{
 		Kinds: []Kind{CPU}, Dir: t.TempDir(), Stem: "s",
 		Source: Pprof(PprofConfig{URLs: []*url.URL{pagesOf(t, s)}}),
-	}, func() { burn(2500 * time.Millisecond) })
-	p := wanted(t, taken, CPU)
+	}, count.work)
+	merged(t, wanted(t, taken, CPU))
 	mu.Lock()
 	defer mu.Unlock()
 	if last := len(asked) - 1; last < len(stretches) || asked[last] != "1" || asked[last-1] != "1" {
 		t.Errorf("asked for %q", asked)
 	}
-	// More than the first piece has, and what is missing is told.
-	if f, _ := function(p, "profile.burn"); f.Cumulative < int64(1200*time.Millisecond) {
-		t.Errorf("%+v", p.Top)
-	}
+	// What is missing is told.
 	for _, text := range problems {
 		if !strings.Contains(text, "lacks") {
 			t.Errorf("problem: %s", text)
@@ -350,15 +396,25 @@ func TestWriteTimeoutTakesPieces(t *testing.T) {
 	}
 }
 
-// A ReadTimeout ends the profile early: net/http takes it for the client's end.
-func TestReadTimeoutTakesPieces(t *testing.T) {
-	s := serverOf(t, debugPages(), func(s *httptest.Server) { s.Config.ReadTimeout = time.Second })
+// What limits the time of all requests ends a profile too.
+func TestRequestTimeoutTakesPieces(t *testing.T) {
+	var count pieces
+	inner := debugPages()
+	s := serverOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/profile") {
+			count.begun.Add(1)
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		inner.ServeHTTP(w, r.WithContext(ctx))
+	}), nil)
 	taken, _ := profiled(t, Config{
 		Kinds: []Kind{CPU}, Dir: t.TempDir(), Stem: "s",
 		Source: Pprof(PprofConfig{URLs: []*url.URL{pagesOf(t, s)}}),
-	}, func() { burn(2500 * time.Millisecond) })
-	if f, _ := function(wanted(t, taken, CPU), "profile.burn"); f.Cumulative < int64(1200*time.Millisecond) {
-		t.Errorf("%+v", f)
+	}, count.work)
+	merged(t, wanted(t, taken, CPU))
+	if count.begun.Load() < 2 {
+		t.Error("there was one piece")
 	}
 }
 
@@ -449,12 +505,94 @@ func TestCredentials(t *testing.T) {
 		taken, problems := profiled(t, Config{
 			Kinds: []Kind{CPU, Goroutine}, Dir: t.TempDir(), Stem: "s",
 			Source: Pprof(PprofConfig{URLs: []*url.URL{u}, Header: http.Header{"X-Key": {"k"}}}),
-		}, func() { burn(50 * time.Millisecond) })
+		}, func() { burn(spent(stint / 8)) })
 		if len(taken) != want || (want == 0) != (len(problems) == 1) {
 			t.Errorf("%s: %d profiles, %q", password, len(taken), problems)
 		}
 		if strings.Contains(strings.Join(problems, ""), password) {
 			t.Errorf("%q tells the password", problems)
+		}
+	}
+}
+
+// A proxy may find the process by the path, and ask for a token in the query.
+func TestPathAndQueryStayAsGiven(t *testing.T) {
+	const path, token = "/to/http:%2F%2Fhost//debug/pprof%2F", "se%2Bcret"
+	var mu sync.Mutex
+	asked := map[string]string{}
+	s := serverOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page, ok := strings.CutPrefix(r.URL.EscapedPath(), path+"/")
+		if !ok || r.FormValue("token") != "se+cret" {
+			// A problem is cut at about the end of it.
+			http.Error(w, fmt.Sprintf("%-296s%s", "no such thing: "+r.RequestURI, r.FormValue("token")), http.StatusBadRequest)
+			return
+		}
+		mu.Lock()
+		asked[page] = r.URL.RawQuery
+		mu.Unlock()
+		switch page {
+		case "profile":
+			pprof.Profile(w, r)
+		case "cmdline":
+			pprof.Cmdline(w, r)
+		default:
+			pprof.Handler(page).ServeHTTP(w, r)
+		}
+	}), nil)
+	taken := func(address string) ([]Profile, []string) {
+		return profiled(t, Config{
+			Kinds: []Kind{CPU, Heap, Goroutine}, Dir: t.TempDir(), Stem: "s",
+			Source: Pprof(PprofConfig{URLs: []*url.URL{parseURL(t, address)}}),
+		}, func() { burn(spent(stint / 8)) })
+	}
+	const query = "?seconds=1&token=" + token + "&debug=1"
+	for _, slashes := range []string{"", "//"} {
+		got, problems := taken(s.URL + path + slashes + query)
+		clear(t, problems)
+		mu.Lock()
+		if len(got) != 3 || len(asked) != 4 {
+			t.Errorf("%d profiles, asked %q", len(got), asked)
+		}
+		for page, own := range map[string]string{"profile": "seconds=3600&", "cmdline": "", "heap": "gc=1&", "goroutine": ""} {
+			if asked[page] != own+"token="+token {
+				t.Errorf("%s: %q", page, asked[page])
+			}
+		}
+		mu.Unlock()
+	}
+
+	// A server that repeats what it was asked, one that sends it back as it came,
+	// and one that is gone.
+	echo, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var echoes sync.WaitGroup
+	defer echoes.Wait()
+	defer echo.Close()
+	echoes.Go(func() {
+		for {
+			c, err := echo.Accept()
+			if err != nil {
+				return
+			}
+			echoes.Go(func() {
+				defer c.Close()
+				_, _ = io.Copy(c, c)
+			})
+		}
+	})
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for address, word := range map[string]string{
+		s.URL:                            "no such thing",
+		"http://" + echo.Addr().String(): "malformed",
+		gone.URL:                         "connect",
+	} {
+		got, problems := taken(address + "/debug/pprof" + query)
+		all := strings.Join(problems, "\n")
+		if len(got) != 0 || !strings.Contains(all, word) || strings.Contains(all, token) || strings.Contains(all, "se+") {
+			t.Errorf("%s: %d profiles, %s", address, len(got), all)
 		}
 	}
 }
@@ -470,7 +608,7 @@ func TestFrozenTargetCostsSeconds(t *testing.T) {
 	at := parseURL(t, "http://"+l.Addr().String()+"/debug/pprof")
 	for name, source := range map[string]Source{
 		"pprof":     Pprof(PprofConfig{URLs: []*url.URL{at}}),
-		"inspector": Inspector(at),
+		"inspector": Inspector(at, nil),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -569,7 +707,7 @@ func TestContextEndsTheWait(t *testing.T) {
 	taken, problems = profiled(t, Config{
 		Kinds: []Kind{CPU}, Dir: t.TempDir(), Stem: "s",
 		Source: Pprof(PprofConfig{URLs: []*url.URL{pagesOf(t, s)}}),
-	}, func() { burn(50 * time.Millisecond) })
+	}, func() { burn(spent(stint / 8)) })
 	clear(t, problems)
 	wanted(t, taken, CPU)
 }

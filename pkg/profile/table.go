@@ -6,6 +6,7 @@ import (
 	"math"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/pprof/profile"
@@ -44,8 +45,24 @@ func mainValue(p *profile.Profile, s shape) (int, error) {
 	return 0, fmt.Errorf("it has no value %s in %s", s.value, s.unit)
 }
 
+// waits tells whether profiles of the kind are of stacks that wait: then the innermost
+// functions are those of the runtime, always the same, and say nothing.
+func (k Kind) waits() bool { return k == Goroutine || k == ThreadCreate || k == Mutex || k == Block }
+
+// ofRuntime recognises what Go's runtime and the packages next to it do for a waiting
+// goroutine.
+func ofRuntime(name string) bool {
+	for _, prefix := range []string{"runtime.", "runtime/", "internal/", "sync.", "syscall.", "[unknown]"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // tabulate works out totals and functions. A function that is in a stack several
-// times counts once.
+// times counts once. Where stacks wait, the innermost function is the first that is
+// not the runtime's, if there is one.
 func tabulate(p *profile.Profile, s shape) (table, error) {
 	column, err := mainValue(p, s)
 	if err != nil {
@@ -70,8 +87,12 @@ func tabulate(p *profile.Profile, s shape) (table, error) {
 			t.samples++
 		}
 		leaf := true
+		inner := s.kind.waits() && names.any(sample, func(name string) bool { return !ofRuntime(name) })
 		for _, location := range sample.Location {
 			for _, name := range names.of(location) {
+				if inner = inner && ofRuntime(name); inner {
+					continue
+				}
 				f := shares[name]
 				if f == nil {
 					f = &share{Function{Name: name}, -1}
@@ -112,6 +133,13 @@ func sum(a, b int64) int64 {
 // symbols are the names of the functions at a location, the innermost first:
 // what was inlined, then what it was inlined into.
 type symbols map[*profile.Location][]string
+
+// any reports whether a function of the sample's stack is one of those meant.
+func (s symbols) any(sample *profile.Sample, meant func(name string) bool) bool {
+	return slices.ContainsFunc(sample.Location, func(location *profile.Location) bool {
+		return slices.ContainsFunc(s.of(location), meant)
+	})
+}
 
 func (s symbols) of(location *profile.Location) []string {
 	if names, ok := s[location]; ok {

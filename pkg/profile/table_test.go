@@ -230,3 +230,42 @@ func FuzzPprof(f *testing.F) {
 		}
 	})
 }
+
+// TestBombsAreRefused: a short answer may speak of more than there is memory for.
+func TestBombsAreRefused(t *testing.T) {
+	samples := bytes.Repeat([]byte{0x12, 0x00}, maxEntries+1)
+	if n := entries(samples); n != maxEntries+1 {
+		t.Errorf("%d entries", n)
+	}
+	if _, err := parse(samples, maxAnswer); err == nil || !strings.Contains(err.Error(), "entries are more than") {
+		t.Errorf("samples without end: %v", err)
+	}
+	nodes := []byte(`{"nodes":[` + strings.Repeat("{},", maxEntries) + `{}],"samples":[],"timeDeltas":[]}`)
+	if _, err := fromCPUProfile(nodes); err == nil || !strings.Contains(err.Error(), "objects are more than") {
+		t.Errorf("nodes without end: %v", err)
+	}
+	if _, err := fromHeapProfile(nodes, Heap); err == nil || !strings.Contains(err.Error(), "objects are more than") {
+		t.Errorf("nodes without end: %v", err)
+	}
+}
+
+func TestEntries(t *testing.T) {
+	for _, test := range []struct {
+		message []byte
+		want    int
+	}{
+		{nil, 0},
+		{[]byte{0x08, 0x96, 0x01}, 1}, // a number
+		{[]byte{0x12, 0x02, 'h', 'i', 0x12, 0x00}, 2},                      // texts
+		{append([]byte{0x09}, make([]byte, 8)...), 1},                      // 64 bits
+		{append([]byte{0x0d, 0, 0, 0, 0}, 0x08, 0x01), 2},                  // 32 bits, a number
+		{[]byte{0x12, 0x05, 'c', 'u', 't'}, 0},                             // too short
+		{[]byte{0x08}, 0},                                                  // no number
+		{[]byte{0x0b, 0x08, 0x01}, 0},                                      // a group, which profiles have none of
+		{append([]byte{0x08, 0x01}, bytes.Repeat([]byte{0xff}, 12)...), 1}, // no tag
+	} {
+		if got := entries(test.message); got != test.want {
+			t.Errorf("% x: %d, want %d", test.message, got, test.want)
+		}
+	}
+}

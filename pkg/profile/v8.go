@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,9 +77,20 @@ func (f callFrame) frame() frame {
 
 var errNoV8 = errors.New("it is none of V8's")
 
+// large refuses text that would take many times its length once it is decoded.
+func large(raw []byte) error {
+	if n := bytes.Count(raw, []byte("{")); n > maxEntries {
+		return fmt.Errorf("%w: %d objects are more than the %d it may have", errNoV8, n, maxEntries)
+	}
+	return nil
+}
+
 // fromCPUProfile gives each node the time from its samples until the next ones.
 // What is idle is left out.
 func fromCPUProfile(raw []byte) (*profile.Profile, error) {
+	if err := large(raw); err != nil {
+		return nil, err
+	}
 	var in cpuProfile
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoV8, err)
@@ -156,6 +168,9 @@ func nanos(microseconds float64) int64 {
 
 // fromHeapProfile takes the sizes that V8 worked out from its samples.
 func fromHeapProfile(raw []byte, k Kind) (*profile.Profile, error) {
+	if err := large(raw); err != nil {
+		return nil, err
+	}
 	var in heapProfile
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoV8, err)

@@ -42,7 +42,20 @@ func (t table) fitted(f *result.File, c *result.Costs) string {
 		}
 		which = " (" + which[2:] + ")"
 	}
-	return fmt.Sprintf("Slopes of lines through %d runs%s, ± their 95 %% confidence interval. Kernel: objects, both ends.\n", len(c.Runs), which)
+	through := strconv.Itoa(len(c.Runs))
+	for _, s := range slopes(c) {
+		if s != nil && s.Runs != len(c.Runs) {
+			through = "at most " + strconv.Itoa(len(c.Runs)) // some do not know all figures
+		}
+	}
+	return fmt.Sprintf("Slopes of lines through %s runs%s, ± half the 95 %% confidence interval. Kernel: sockets of both ends.\n", through, which)
+}
+
+func slopes(c *result.Costs) []*result.Slope {
+	return []*result.Slope{
+		c.TargetBytesPerClient, c.TargetCPUPerConnectNS, c.TargetCPUPerCopyNS,
+		c.GeneratorBytesPerClient, c.GeneratorCPUPerConnectNS, c.GeneratorCPUPerCopyNS, c.SocketBytesPerClient,
+	}
 }
 
 func costGrid(c *result.Costs) grid {
@@ -54,7 +67,7 @@ func costGrid(c *result.Costs) grid {
 		target, generator, kernel *result.Slope
 		form                      func(v, plusMinus float64) string
 	}{
-		{"client: memory", c.TargetBytesPerClient, c.GeneratorBytesPerClient, c.KernelBytesPerClient, sizeWithin},
+		{"client: memory", c.TargetBytesPerClient, c.GeneratorBytesPerClient, c.SocketBytesPerClient, sizeWithin},
 		{"client: CPU to connect", c.TargetCPUPerConnectNS, c.GeneratorCPUPerConnectNS, nil, durationWithin},
 		{"copy: CPU", c.TargetCPUPerCopyNS, c.GeneratorCPUPerCopyNS, nil, durationWithin},
 	} {
@@ -98,6 +111,11 @@ func within(v, plusMinus, step, first float64, units ...string) string {
 	if plusMinus == 0 {
 		decimals = 2
 	}
-	form := func(v float64) string { return strconv.FormatFloat(v, 'f', decimals, 64) }
+	form := func(v float64) string {
+		if math.Abs(v) < 0.5*math.Pow10(-decimals) {
+			v = 0 // not -0
+		}
+		return strconv.FormatFloat(v, 'f', decimals, 64)
+	}
 	return form(v) + " ± " + form(plusMinus) + " " + units[unit]
 }

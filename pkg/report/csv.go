@@ -56,9 +56,9 @@ var csvAdded = []string{ //nolint:gochecknoglobals // a constant table
 	"delivery_unordered", "delivery_slow_",
 	"generator_run_queue_ns", "generator_gc_",
 	"delivery_sends_crowded", "delivery_sends_unanswered", "delivery_sends_rate_per_second", "generator_stalls_",
-	"generator_rss_connected_bytes", "generator_cpu_per_connect_ns", "generator_cpu_per_copy_ns",
-	"target_process_rss_connected_bytes", "target_process_cpu_per_connect_ns", "target_process_cpu_per_copy_ns",
-	"machine_listen_drops", "machine_tcp_sockets", "machine_tcp_socket_bytes", "machine_slab_bytes", "machine_kernel_bytes_per_client",
+	"generator_live_bytes_per_client", "generator_cpu_per_connect_ns", "generator_cpu_per_copy_ns",
+	"target_process_rss_base_bytes", "target_process_rss_connected_bytes", "target_process_cpu_per_connect_ns", "target_process_cpu_per_copy_ns",
+	"machine_listen_drops", "machine_tcp_sockets", "machine_tcp_socket_bytes", "machine_socket_bytes_per_client",
 }
 
 // csvOrder gives the places in header of the columns as they are written.

@@ -116,10 +116,10 @@ func (t table) connectMetrics() []metric {
 		}},
 		metric{"generator mem/client", func(r *result.Run) string { return known(r.Generator.RSSPerClientBytes, size) }},
 		metric{"target mem/client", func(r *result.Run) string { return known(r.TargetProcess.BytesPerClient, size) }})
-	if t.any(func(r *result.Run) bool { return r.Machine.KernelBytesPerClient != nil }) {
-		m = append(m, metric{"kernel mem/client", func(r *result.Run) string { return known(r.Machine.KernelBytesPerClient, size) }})
+	if t.any(func(r *result.Run) bool { return r.Machine.SocketBytesPerClient != nil }) {
+		m = append(m, metric{"socket mem/client", func(r *result.Run) string { return known(r.Machine.SocketBytesPerClient, size) }})
 	}
-	m = append(m, t.timeMetrics("connect",
+	m = append(m, t.timeMetrics("client",
 		func(r *result.Run) *float64 { return r.TargetProcess.CPUPerConnectNS },
 		func(r *result.Run) *float64 { return r.Generator.CPUPerConnectNS })...)
 	return append(m, t.costMetrics()...)

@@ -45,24 +45,61 @@ func (t table) lastProfiles() []profiled {
 	return slices.DeleteFunc(all, func(p profiled) bool { return p.run != last.run || p.Phase != last.Phase })
 }
 
-// title says what the profile is of, and how much there was.
+// fewSamples are too few to tell functions apart by.
+const fewSamples = 100
+
+// title says what the profile is of, how much there was, and how far to believe it: a
+// profiler sees samples, and may miss what comes in short bursts.
 func (p profiled) title() string {
-	text := profileNames[p.Kind]
-	if text == "" {
-		text = p.Kind
-	}
-	when := "at the end of " + p.Phase
-	if p.ElapsedNS > 0 {
-		when = "in " + p.Phase
-	}
-	text = fmt.Sprintf("%s %s (%s): %s", text, when, p.name, p.figure(p.Total))
+	text := fmt.Sprintf("%s (%s): %s", p.about(), p.name, p.figure(p.Total))
 	if p.ElapsedNS > 0 {
 		text += " over " + durationNS(p.ElapsedNS)
 	}
-	if len(p.Top) == 0 {
-		text += ", no samples"
+	if p.Kind != "cpu" {
+		if len(p.Top) == 0 {
+			text += ", no samples"
+		}
+		return text
+	}
+	text += ", in " + count(p.Samples) + " samples"
+	if p.Samples == 1 {
+		text = strings.TrimSuffix(text, "s")
+	}
+	if ns, ok := p.cpu(); ok && ns > 0 {
+		text += "; by the system's clock it was " + duration(ns)
+	}
+	if p.Samples < fewSamples {
+		text += ". So few samples are hints"
 	}
 	return text
+}
+
+// cpu is the CPU time that the target took in the profile's phase as the system
+// counts it, in nanoseconds.
+func (p profiled) cpu() (ns float64, ok bool) {
+	for _, phase := range p.run.Phases {
+		if phase.Name == p.Phase && phase.TargetCPUPercent != nil {
+			return *phase.TargetCPUPercent / 100 * float64(phase.ElapsedNS), true
+		}
+	}
+	return 0, false
+}
+
+// about says what the profile is of, and of when.
+func (p profiled) about() string {
+	text := profileNames[p.Kind]
+	switch {
+	case p.Source == "inspector" && p.Kind == "cpu":
+		text = "CPU time of the target's main thread"
+	case p.Source == "inspector" && p.Kind == "heap":
+		return "memory that the target allocated in " + p.Phase + " and still uses"
+	case text == "":
+		text = p.Kind
+	}
+	if p.ElapsedNS > 0 {
+		return text + " in " + p.Phase
+	}
+	return text + " at the end of " + p.Phase
 }
 
 //nolint:gochecknoglobals // a constant table

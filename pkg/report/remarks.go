@@ -296,7 +296,22 @@ func (s *speech) notes(run *result.Run) {
 	for _, n := range run.Notes {
 		s.say(note, "note", "%s", n)
 	}
+	if kept(run) {
+		s.say(note, "memory kept", "a server that runs on keeps memory of clients that are gone: where it had as many before, "+
+			"target mem/client is too little. Start it anew for each series, and have the series rise")
+	}
 }
+
+// kept tells whether the target may hold memory of clients from before the run: it was
+// there already, and clients seem to have cost it next to nothing.
+func kept(run *result.Run) bool {
+	per := run.TargetProcess.BytesPerClient
+	return run.Target.Kind == "url" && run.TargetProcess.RSSConnectedBytes != nil && run.Connect.Opened > 0 && (per == nil || *per < leastPerClient)
+}
+
+// leastPerClient is what one client costs any server at least, in bytes: less than
+// that much growth is memory that it had.
+const leastPerClient = 1024
 
 // keptUp is below what p99 slow readers were hardly slow, in nanoseconds.
 const keptUp = 500e6

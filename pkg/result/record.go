@@ -267,15 +267,17 @@ type Latency struct {
 // Generator is what the load cost the process that made it.
 type Generator struct {
 	PID               int      `json:"pid"`
-	CPUPercent        *float64 `json:"cpu_percent"`         // over the main phase: sending, or connecting where nothing is sent
-	RSSBytes          *int64   `json:"rss_bytes"`           // the largest seen
-	RSSConnectedBytes *int64   `json:"rss_connected_bytes"` // with all clients connected
+	CPUPercent        *float64 `json:"cpu_percent"` // over the main phase: sending, or connecting where nothing is sent
+	RSSBytes          *int64   `json:"rss_bytes"`   // the largest seen
 	RSSPerClientBytes *float64 `json:"rss_per_client_bytes"`
-	OpenFiles         *int64   `json:"open_files"`         // the most seen
-	CPUPerConnectNS   *float64 `json:"cpu_per_connect_ns"` // as in [TargetProcess]
-	CPUPerCopyNS      *float64 `json:"cpu_per_copy_ns"`    // likewise
-	ReadLag           *Latency `json:"read_lag"`           // handling minus kernel receive time, per read; null where the engine has no kernel time
-	SendLag           *Latency `json:"send_lag"`           // actual minus intended send time, per send; null in the closed model, where they are one
+	// LiveBytesPerClient is what of the heap and of stacks is in use for each client,
+	// garbage collected.
+	LiveBytesPerClient *float64 `json:"live_bytes_per_client"`
+	OpenFiles          *int64   `json:"open_files"`         // the most seen
+	CPUPerConnectNS    *float64 `json:"cpu_per_connect_ns"` // as in [TargetProcess]
+	CPUPerCopyNS       *float64 `json:"cpu_per_copy_ns"`    // likewise
+	ReadLag            *Latency `json:"read_lag"`           // handling minus kernel receive time, per read; null where the engine has no kernel time
+	SendLag            *Latency `json:"send_lag"`           // actual minus intended send time, per send; null in the closed model, where they are one
 	// DispatchLag is the part of SendLag that is the generator's own: from when a
 	// send was due until the generator came to it. What is left is the wait for a
 	// connection. Null in the closed model.
@@ -316,7 +318,9 @@ type TargetProcess struct {
 	RSSBytes       *int64   `json:"rss_bytes"`   // the largest seen
 	BytesPerClient *float64 `json:"bytes_per_client"`
 	OpenFiles      *int64   `json:"open_files"` // the most seen
-	// RSSConnectedBytes is the resident set with all clients connected.
+	// RSSBaseBytes is the resident set before the first client, RSSConnectedBytes
+	// that with all of them connected.
+	RSSBaseBytes      *int64 `json:"rss_base_bytes"`
 	RSSConnectedBytes *int64 `json:"rss_connected_bytes"`
 	// CPUPerConnectNS is the CPU time of the connect phase for each client that
 	// opened. CPUPerCopyNS is that of the sending, and of the wait for what it left
@@ -340,10 +344,9 @@ type Machine struct {
 	// connection where the target is on this machine.
 	TCPSockets     *int64 `json:"tcp_sockets"`      // their number in this network namespace
 	TCPSocketBytes *int64 `json:"tcp_socket_bytes"` // what those take as objects, without the data in them
-	SlabBytes      *int64 `json:"slab_bytes"`       // all objects of the kernel, whatever for
-	// KernelBytesPerClient is by how much SlabBytes grew while clients connected, for
-	// each that opened: sockets, files, inodes, entries of epoll sets.
-	KernelBytesPerClient *float64 `json:"kernel_bytes_per_client"`
+	// SocketBytesPerClient is by how much TCPSocketBytes grew while clients connected,
+	// for each that opened.
+	SocketBytesPerClient *float64 `json:"socket_bytes_per_client"`
 }
 
 // Profile says where the target spent its time, or what holds its memory.
@@ -379,7 +382,7 @@ type Costs struct {
 	GeneratorBytesPerClient  *Slope `json:"generator_bytes_per_client"`
 	GeneratorCPUPerConnectNS *Slope `json:"generator_cpu_per_connect_ns"`
 	GeneratorCPUPerCopyNS    *Slope `json:"generator_cpu_per_copy_ns"`
-	KernelBytesPerClient     *Slope `json:"kernel_bytes_per_client"` // objects of the kernel, both ends
+	SocketBytesPerClient     *Slope `json:"socket_bytes_per_client"` // of the kernel, both ends
 }
 
 // Slope is a straight line through the figures of several runs.

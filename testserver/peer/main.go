@@ -12,10 +12,9 @@
 //
 //	peer nethttp [--addr HOST:PORT]
 //	peer r3labs [--addr HOST:PORT]
-//	peer table --out DIR TRIALS
 //
 // A server prints {"url":"http://…"} as its first line and ends with its standard
-// input. The table is made of the trials of .ci/servers, which make servers runs.
+// input. cmd/bench servers, which make servers runs, measures them.
 package main
 
 import (
@@ -40,7 +39,7 @@ func main() {
 	}
 }
 
-const usage = "usage: peer nethttp|r3labs [--addr HOST:PORT], or peer table --out DIR TRIALS"
+const usage = "usage: peer nethttp|r3labs [--addr HOST:PORT]"
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
 	if len(args) == 0 {
@@ -54,8 +53,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 		peer := newR3labs()
 		defer peer.close()
 		return serve(ctx, name, peer, args, stdin, stdout)
-	case "table":
-		return runTable(args)
 	}
 	return fmt.Errorf("unknown command %q; %s", name, usage)
 }
@@ -80,8 +77,11 @@ func serve(ctx context.Context, name string, p peer, args []string, stdin io.Rea
 	flags := flag.NewFlagSet("peer "+name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the error says it
 	addr := flags.String("addr", "127.0.0.1:0", "`HOST:PORT` to listen on")
-	if err := parse(flags, args, 0); err != nil {
-		return err
+	if err := flags.Parse(args); err != nil {
+		return fmt.Errorf("%s: %w; %s", flags.Name(), err, usage)
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%s: unexpected argument %q; %s", flags.Name(), flags.Arg(0), usage)
 	}
 	ln, err := net.Listen("tcp", *addr)
 	if err != nil {
@@ -123,17 +123,6 @@ func serve(ctx context.Context, name string, p peer, args []string, stdin io.Rea
 	_ = web.Shutdown(limited) // what is left then is cut off
 	web.Close()
 	<-ended
-	return nil
-}
-
-// parse reads a command's flags, and demands n arguments behind them.
-func parse(flags *flag.FlagSet, args []string, n int) error {
-	if err := flags.Parse(args); err != nil {
-		return fmt.Errorf("%s: %w; %s", flags.Name(), err, usage)
-	}
-	if flags.NArg() != n {
-		return fmt.Errorf("%s: %d arguments, not %d; %s", flags.Name(), flags.NArg(), n, usage)
-	}
 	return nil
 }
 
