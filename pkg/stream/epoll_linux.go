@@ -429,7 +429,7 @@ func (e *epoll) socket(addr netip.AddrPort, source netip.Addr, slow bool) (int, 
 	if err := prepare(fd, source, slow); err != nil {
 		return -1, errors.Join(err, unix.Close(fd))
 	}
-	if err := unix.Connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+	if err := connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return -1, errors.Join(fmt.Errorf("connect to %s: %w", addr, err), unix.Close(fd))
 	}
 	return fd, nil
@@ -437,9 +437,6 @@ func (e *epoll) socket(addr netip.AddrPort, source netip.Addr, slow bool) (int, 
 
 // prepare sets up a socket before it is connected.
 func prepare(fd int, source netip.Addr, slow bool) error {
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-		return fmt.Errorf("socket: %w", err)
-	}
 	if slow {
 		if err := shrink(uintptr(fd)); err != nil {
 			return fmt.Errorf("socket: %w", err)
@@ -449,7 +446,7 @@ func prepare(fd int, source netip.Addr, slow bool) error {
 		return nil
 	}
 	// The port is chosen at connect, per destination, instead of one for all.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	_ = setOption(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT)
 	from, err := sockaddr(netip.AddrPortFrom(source, 0))
 	if err == nil {
 		err = unix.Bind(fd, from)
@@ -494,12 +491,22 @@ func (e *epoll) control(op, fd int, events uint32, index, about int32) error {
 	return nil
 }
 
+// oneSegment is what surely goes in one: the last part of a longer request would wait
+// for the receipt of the parts before it (RFC 9293 section 3.7.4) unless told not to,
+// which a system call for each client is too much for where there is one part.
+const oneSegment = 1000
+
 // writeRequest writes what is to be written of the subscribe request. again is
 // true when the socket takes no more, or is not connected yet.
 func (e *epoll) writeRequest(id int, c *subscription) (again bool, f *Failure) {
 	p, begun := e.rest[id]
 	if !begun {
 		p = e.subscribeRequest(id, c)
+		if len(p) > oneSegment {
+			if err := sendAtOnce(int(c.fd)); err != nil {
+				return false, classify(err)
+			}
+		}
 	}
 	// The time is taken before the write: over loopback the answer may be there
 	// before the write returns.

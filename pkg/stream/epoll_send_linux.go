@@ -111,6 +111,10 @@ func (s *sendPool) dial(i int32) {
 		return
 	}
 	c.fd, c.wait = int32(fd), true
+	if err := sendAtOnce(fd); err != nil {
+		s.failLater(i, classify(err))
+		return
+	}
 	if err := s.e.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLOUT, i, -c.gen); err != nil {
 		s.failLater(i, classify(err))
 		return

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"encoding/binary"
+	"fmt"
 	"syscall"
 	"unsafe"
 
@@ -22,7 +24,50 @@ type receiver struct {
 // machine wants them, and begins to only a moment after the first one does: what
 // arrives meanwhile has no stamp.
 func stampReceipts(fd int) error {
-	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	return setOption(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS)
+}
+
+// sendAtOnce has fd keep nothing back until earlier data has been received.
+func sendAtOnce(fd int) error {
+	if err := setOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); err != nil {
+		return fmt.Errorf("socket: %w", err)
+	}
+	return nil
+}
+
+// The calls of x/sys tell Go's scheduler of each, lest it blocks. These never do.
+
+// setOption switches an option of a socket on.
+func setOption(fd, level, name int) error {
+	on := int32(1)
+	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name),
+		uintptr(unsafe.Pointer(&on)), unsafe.Sizeof(on), 0)
+	if e != 0 {
+		return e
+	}
+	return nil
+}
+
+// connect begins to connect fd, which does not block.
+func connect(fd int, to unix.Sockaddr) error {
+	var raw unix.RawSockaddrInet6 // the larger of the two
+	size := uintptr(unix.SizeofSockaddrInet6)
+	port := (*[2]byte)(unsafe.Pointer(&raw.Port)) // at the same place in both
+	switch to := to.(type) {
+	case *unix.SockaddrInet4:
+		raw.Family, size = unix.AF_INET, unix.SizeofSockaddrInet4
+		(*unix.RawSockaddrInet4)(unsafe.Pointer(&raw)).Addr = to.Addr
+		binary.BigEndian.PutUint16(port[:], uint16(to.Port))
+	case *unix.SockaddrInet6:
+		raw.Family, raw.Addr, raw.Scope_id = unix.AF_INET6, to.Addr, to.ZoneId
+		binary.BigEndian.PutUint16(port[:], uint16(to.Port))
+	default:
+		return unix.Connect(fd, to)
+	}
+	if _, _, e := syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&raw)), size); e != 0 {
+		return e
+	}
+	return nil
 }
 
 // read fills p from fd without blocking. real is the kernel's receive time on
