@@ -39,6 +39,7 @@ type epoll struct {
 	heldID  []byte // that one's last event ID when it was unsubscribed, or subscribed again
 	conns   []subscription
 	opening deadlines
+	waiting []int32                // subscriptions that this turn is to dial
 	rest    map[int][]byte         // of requests that the socket did not take whole
 	moved   map[int]*redirects     // subscriptions that were redirected, until they are open
 	at      map[int]netip.AddrPort // where those are connected to that are not at the target's address
@@ -77,6 +78,7 @@ type state uint8
 
 const (
 	closed     state = iota
+	waiting          // to be dialed at the end of this turn
 	resolving        // a redirect's host is looked up, or a failure is about to be told
 	connecting       // no request written yet
 	requested        // waiting for the response head
@@ -187,6 +189,7 @@ func (e *epoll) loop() {
 		}
 		e.ring()
 		e.expire()
+		e.dialWaiting()
 	}
 }
 
@@ -318,8 +321,23 @@ func (e *epoll) Subscribe(id int, lastEventID []byte) {
 	if lastEventID != nil {
 		c.dec.SetLastEventID(lastEventID)
 	}
-	c.timing = Timing{Dialed: e.cfg.Clock.Now()}
-	e.dial(id, c)
+	c.state = waiting
+	e.waiting = append(e.waiting, int32(id))
+}
+
+// dialWaiting connects what was subscribed in this turn of the loop. One after the
+// other, and not each between two reads, they wake a server on the same machine fewer
+// times.
+func (e *epoll) dialWaiting() {
+	for _, id := range e.waiting {
+		c := &e.conns[id]
+		if c.state != waiting {
+			continue // it was unsubscribed
+		}
+		c.timing = Timing{Dialed: e.cfg.Clock.Now()}
+		e.dial(int(id), c)
+	}
+	e.waiting = e.waiting[:0]
 }
 
 // Unsubscribe implements [Engine].
