@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	atOnce = 256    // clients that may be connecting
+	atOnce = 384    // clients that may be connecting
 	sender = -1     // stands in an epoll event where a subscription has its client's number
 	share  = 10_000 // clients on one local address: towards half of 28,232 ports, finding a free one takes long
 )

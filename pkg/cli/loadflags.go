@@ -127,8 +127,13 @@ type loadFlags struct {
 	strict    bool
 }
 
+// connecting is how many clients may be at once unless the user says: on two shared
+// cores fewer leave a server without work now and then, and more would overflow the
+// listen queue of 511 that Node and others have.
+const connecting = 384
+
 func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
-	*f = loadFlags{clients: counts{1000}, roomSize: 6, connectConcurrency: 256, workers: 1, labels: labels{}}
+	*f = loadFlags{clients: counts{1000}, roomSize: 6, connectConcurrency: connecting, workers: 1, labels: labels{}}
 	flags.VarP(&f.clients, "clients", "c", "number of EventSource clients; a list makes a series of runs, and three sizes show what one more costs")
 	flags.Var(&f.roomSize, "room-size", "clients a room; client i is in room i / N")
 	flags.Var(&f.connectRate, "connect-rate", "clients to connect per second; 0: as fast as the concurrency allows")
