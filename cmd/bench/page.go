@@ -314,7 +314,7 @@ another contender comes first. A budget is held against the median of the rounds
 least, the one of allocations against each of them. Each trial is a process of its own, against a
 reference server of its own, on the same machine, with which it shares the cores.
 
-- **Time of connecting** runs from the first dial to the last open, 256 clients connecting
+- **Time of connecting** runs from the first dial to the last open, 384 clients connecting
   at a time. An open client has read its response's head; the floor only its first bytes.
   15,000 clients come from two addresses of the machine in both, as one has too few ports
   for finding a free one to be quick.
