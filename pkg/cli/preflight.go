@@ -47,6 +47,7 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 	}
 	sends := sendsTo(plan.LocalTarget)
 	plan.SendConnections = sends
+	observe.ReserveFiles(plan.Clients + sends)
 	limits := observe.ReadLimits()
 	findings := observe.Check(plan, limits)
 	if err := observe.Refusal(findings); err != nil {
