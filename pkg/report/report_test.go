@@ -434,6 +434,23 @@ func TestListenQueueIsNamed(t *testing.T) {
 	}
 }
 
+func TestMemoryThatAServerKeptIsNamed(t *testing.T) {
+	for _, test := range []struct {
+		kind string
+		per  *float64
+		want bool
+	}{{"url", new(0.4), true}, {"url", nil, true}, {"url", new(9830.0), false}, {"reference", new(0.4), false}} {
+		f := connectSeries()
+		for i := range f.Runs {
+			f.Runs[i].Target.Kind, f.Runs[i].TargetProcess.BytesPerClient = test.kind, test.per
+		}
+		said := slices.ContainsFunc(remarks(f), func(r remark) bool { return r.tag == "memory kept" })
+		if said != test.want {
+			t.Errorf("%s, %v a client: said %v", test.kind, test.per, said)
+		}
+	}
+}
+
 // A fault that was asked for twice is one row, with all that was done of it.
 func TestInjectedFaultsAddUp(t *testing.T) {
 	run := result.Run{Target: result.Target{Faults: []result.Fault{
