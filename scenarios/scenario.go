@@ -72,9 +72,11 @@ type Load struct {
 	Sources         []netip.Addr
 	SendConnections int // how many sends may be under way at once
 	MaxEventSize    int
-	EventType       string // empty: events of every type count
-	Slow            load.SlowReaders
-	Labels          result.Labels
+	// StreamsPerConnection is as in [stream.Config].
+	StreamsPerConnection int
+	EventType            string // empty: events of every type count
+	Slow                 load.SlowReaders
+	Labels               result.Labels
 }
 
 // Series runs scenarios one after the other and returns the records of all that

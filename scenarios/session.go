@@ -99,6 +99,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	cfg.Ramp, cfg.Timeout, cfg.Sources = s.ask.Ramp, s.ask.Timeout, s.ask.Sources
 	cfg.SendConnections, cfg.MaxEventSize = s.ask.SendConnections, s.ask.MaxEventSize
 	cfg.EventType, cfg.Slow = s.ask.EventType, s.ask.Slow
+	cfg.StreamsPerConnection = s.ask.StreamsPerConnection
 	if s.people, err = load.New(cfg); err != nil {
 		return err
 	}

@@ -51,10 +51,12 @@ type Config struct {
 	SendConnections int           // over all shards
 	Sources         []netip.Addr
 	MaxEventSize    int
-	Payload         PayloadKind
-	PayloadSize     int    // bytes, at least; 0: no padding
-	EventType       string // only events of this type carry messages; empty: all do
-	Slow            SlowReaders
+	// StreamsPerConnection is as in [stream.Config].
+	StreamsPerConnection int
+	Payload              PayloadKind
+	PayloadSize          int    // bytes, at least; 0: no padding
+	EventType            string // only events of this type carry messages; empty: all do
+	Slow                 SlowReaders
 }
 
 // MinPayloadSize is the least PayloadSize that every marker fits in.
@@ -141,7 +143,7 @@ func (s *shard) start(endRoom, sendConnections int) error {
 	s.engine, err = stream.New(p.cfg.Engine, stream.Config{
 		Target: p.cfg.Target, Clients: n, Handler: s, Clock: p.clock, Timeout: p.cfg.Timeout,
 		SendConnections: sendConnections, Sources: p.cfg.Sources, MaxEventSize: p.cfg.MaxEventSize,
-		Slow: s.isSlow, SlowRate: p.cfg.Slow.Rate,
+		Slow: s.isSlow, SlowRate: p.cfg.Slow.Rate, StreamsPerConnection: p.cfg.StreamsPerConnection,
 	})
 	if err != nil {
 		return err

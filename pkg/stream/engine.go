@@ -2,8 +2,10 @@ package stream
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"net/netip"
+	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -121,6 +123,15 @@ type Config struct {
 	// Sources are the local addresses to spread subscriptions over, by client
 	// number. Empty: the system chooses.
 	Sources []netip.Addr
+	// StreamsPerConnection is how many subscriptions share a connection of HTTP/2 or
+	// HTTP/3: those of the clients with the numbers (see [target.Vars]) from k times
+	// that many on. 0 means 1. With HTTP/1.1 each has its own.
+	StreamsPerConnection int
+	// Head, when not nil, is told of the head of each response, in the engine's
+	// context, before what follows from it: of those to subscriptions, redirects and
+	// refusals included, and of those to sends. v is what the request was made for.
+	// The fields are valid during the call only.
+	Head func(v target.Vars, h ResponseHead)
 	// MaxEventSize bounds the memory that one event may take, in bytes. 0 means
 	// [sse.DefaultLimit].
 	MaxEventSize int
@@ -133,6 +144,17 @@ type Config struct {
 	// engine's context; nil means none. SlowRate must be above 0 when there are any.
 	Slow     func(id int) bool
 	SlowRate int
+}
+
+// ResponseHead is the head of a response.
+type ResponseHead struct {
+	Status int
+	// Send says that it answers a send, and not a subscription.
+	Send bool
+	// URL is that of the request, which after a redirect is not the target's.
+	URL *url.URL
+	// Fields are the names, in any case, and values of the header fields, in order.
+	Fields iter.Seq2[[]byte, []byte]
 }
 
 // deadline is when what began at from, on the Clock, has taken too long. The

@@ -20,6 +20,8 @@ type Endpoint struct {
 	Host     string // as it stands in the Host header
 	HostPort string // host:port to dial, by name
 	Addr     netip.AddrPort
+	Unix     string   // path of the socket to connect to instead of Addr; empty: none
+	Proxy    *url.URL // to go through, by way of Addr; nil: none
 
 	path    Template
 	headers []header

@@ -18,7 +18,9 @@ import (
 // Spec is what a user says about a server, as text.
 type Spec struct {
 	URL     string   // where to subscribe; may hold {room} and {client}; without a path, the reference server's
+	Method  string   // of the subscribe request; empty: GET
 	Headers []string // "Name: value", on the subscribe request; values may hold the same keys
+	Body    *string  // of the subscribe request, with the same keys; nil: none
 
 	SendURL     string   // where to send; empty: the target takes no messages
 	SendMethod  string   // empty: POST
@@ -36,9 +38,20 @@ type Spec struct {
 	// server's.
 	Literal bool
 
-	UserAgent string
-	Insecure  bool           // do not verify the server's certificate
-	RootCAs   *x509.CertPool // nil: the system's
+	UserAgent    string
+	Insecure     bool              // do not verify the server's certificate
+	RootCAs      *x509.CertPool    // nil: the system's
+	Certificates []tls.Certificate // to present to a server that asks for one
+
+	HTTP Version
+	// Unix is the path of a socket to connect to, whatever the host of the URL;
+	// empty: TCP, or UDP.
+	Unix string
+	// Resolve has the addresses of names that are not to be looked up, by
+	// "host:port".
+	Resolve map[string]netip.Addr
+	// Proxy says through which proxy a URL is reached, or nil; nil itself: none are.
+	Proxy func(*url.URL) (*url.URL, error)
 }
 
 // Target is a server and how to speak to it.
@@ -47,6 +60,7 @@ type Target struct {
 	Subscribe *Endpoint
 	Send      *Endpoint // nil when the target takes no messages
 	TLS       *tls.Config
+	HTTP      Version // of the subscriptions
 }
 
 // A SpecError is a mistake in what the user said: nothing was tried yet.
@@ -85,7 +99,7 @@ func New(spec Spec) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{URL: spec.URL}
+	t := &Target{URL: spec.URL, HTTP: spec.HTTP}
 	t.Subscribe, err = newEndpoint(endpointSpec{
 		what: "URL", method: "GET", url: subURL, headers: spec.Headers, keys: SubscribeKeys,
 		credentials: auth, userAgent: spec.UserAgent,
