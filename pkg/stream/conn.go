@@ -29,9 +29,33 @@ type conn struct {
 func newConn(cfg Config) Engine {
 	c := &conn{dial: newDialer(cfg.Target, cfg.Target.Subscribe), buf: make([]byte, connBuffer)}
 	c.dial.control = lateBindStamped
-	c.init(cfg, c.begin)
+	begin := c.begin
+	if cfg.Target.HTTP == target.HTTP2 {
+		begin = newCarrier(c).begin
+	}
+	c.init(cfg, begin)
 	return c
 }
+
+// plainReader reads a connection without TLS, see readPlain.
+type plainReader interface {
+	// readOnce reads from tcp's descriptor. n is 0 when there was nothing.
+	readOnce(tcp net.Conn, fd int) (n int, err error)
+	// blocking reads until there is no more, and returns why.
+	blocking(tcp net.Conn) error
+	// finish is the last call.
+	finish(tcp net.Conn, err error)
+}
+
+// attemptReader reads an attempt's connection.
+type attemptReader struct {
+	c *conn
+	a *attempt
+}
+
+func (r *attemptReader) finish(tcp net.Conn, err error) { r.c.end(r.a, tcp, err) }
+
+func (r *attemptReader) blocking(tcp net.Conn) error { return r.c.readBlocking(r.a, tcp, tcp) }
 
 // connBuffer takes what a loaded server sends in one go.
 const connBuffer = 64 << 10
@@ -55,7 +79,7 @@ func (c *conn) begin(a *attempt) {
 			return
 		}
 		if nc == tcp && o.slow == nil {
-			c.readPlain(a, tcp)
+			c.readPlain(&attemptReader{c, a}, tcp)
 			return
 		}
 		c.work.Go(func() { c.end(a, tcp, c.readBlocking(a, nc, tcp)) })

@@ -6,8 +6,8 @@ import "net"
 
 // readPlain starts to read tcp. This system cannot wait for a socket without
 // reading it.
-func (c *conn) readPlain(a *attempt, tcp net.Conn) {
-	c.work.Go(func() { c.end(a, tcp, c.readBlocking(a, tcp, tcp)) })
+func (c *conn) readPlain(by plainReader, tcp net.Conn) {
+	c.work.Go(func() { by.finish(tcp, by.blocking(tcp)) })
 }
 
 // silent cannot be told on this system without reading: whoever waits in a Read

@@ -3,7 +3,9 @@
 package stream
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"syscall"
 )
@@ -15,7 +17,7 @@ import (
 // memory does. Everything that it takes is here, so that it allocates nothing.
 type reading struct {
 	c    *conn
-	a    *attempt
+	by   plainReader
 	tcp  net.Conn
 	raw  syscall.RawConn
 	next func()             // r.run
@@ -26,18 +28,18 @@ type reading struct {
 
 // readPlain starts to read tcp into the shard's buffer, whenever there is
 // something.
-func (c *conn) readPlain(a *attempt, tcp net.Conn) {
+func (c *conn) readPlain(by plainReader, tcp net.Conn) {
 	sc, ok := tcp.(syscall.Conn)
 	if !ok {
-		c.end(a, tcp, fmt.Errorf("read from %s: not a socket", tcp.RemoteAddr()))
+		by.finish(tcp, fmt.Errorf("read from %s: not a socket", tcp.RemoteAddr()))
 		return
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		c.end(a, tcp, fmt.Errorf("read from %s: %w", tcp.RemoteAddr(), err))
+		by.finish(tcp, fmt.Errorf("read from %s: %w", tcp.RemoteAddr(), err))
 		return
 	}
-	r := &reading{c: c, a: a, tcp: tcp, raw: raw}
+	r := &reading{c: c, by: by, tcp: tcp, raw: raw}
 	r.next, r.take = r.run, r.ready
 	c.work.Add(1) // until the last goroutine ends
 	go r.next()
@@ -53,7 +55,7 @@ func (r *reading) run() {
 	if r.end == nil {
 		r.end = fmt.Errorf("read from %s: %w", r.tcp.RemoteAddr(), err)
 	}
-	r.c.end(r.a, r.tcp, r.end)
+	r.by.finish(r.tcp, r.end)
 	r.c.work.Done()
 }
 
@@ -62,7 +64,7 @@ func (r *reading) run() {
 // end that came with it not at all.
 func (r *reading) ready(fd uintptr) bool {
 	for {
-		n, err := r.c.readOnce(r.a, r.tcp, int(fd))
+		n, err := r.by.readOnce(r.tcp, int(fd))
 		switch {
 		case err != nil:
 			r.end = err
@@ -77,23 +79,52 @@ func (r *reading) ready(fd uintptr) bool {
 	}
 }
 
-// readOnce reads what has arrived, as far as it fits into the buffer. n is 0
-// when there was nothing.
-func (c *conn) readOnce(a *attempt, tcp net.Conn, fd int) (n int, err error) {
+// readOnce implements plainReader.
+func (r *attemptReader) readOnce(tcp net.Conn, fd int) (n int, err error) {
+	c, a := r.c, r.a
 	if !c.enter(a) {
 		return 0, errStopped
 	}
 	defer c.leave()
+	n, at, err := c.readSocket(tcp, fd)
+	switch {
+	case errors.Is(err, io.EOF):
+		return 0, a.end()
+	case n == 0:
+		return 0, err
+	}
+	return n, c.feed(a, tcp, at, c.buf[:n])
+}
+
+// readOnce implements plainReader.
+func (r *muxReader) readOnce(tcp net.Conn, fd int) (n int, err error) {
+	m := r.m
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	if m.s.closed || m.over {
+		return 0, errStopped
+	}
+	n, at, err := m.from.readSocket(tcp, fd)
+	if n == 0 {
+		return 0, err
+	}
+	return n, m.feed(at, m.from.buf[:n])
+}
+
+// readSocket reads what has arrived into the shard's buffer, as far as it fits, in
+// the engine's context. n is 0 when there was nothing, and the error io.EOF at the
+// end.
+func (c *conn) readSocket(tcp net.Conn, fd int) (n int, at Stamp, err error) {
 	n, real, errno := c.recv.read(fd, c.buf)
 	switch {
 	case errno == syscall.EAGAIN:
-		return 0, nil
+		return 0, at, nil
 	case errno != 0:
-		return 0, fmt.Errorf("read from %s: %w", tcp.RemoteAddr(), errno)
+		return 0, at, fmt.Errorf("read from %s: %w", tcp.RemoteAddr(), errno)
 	case n == 0:
-		return 0, a.end()
+		return 0, at, io.EOF
 	}
-	return n, c.feed(a, tcp, c.cfg.Clock.stamp(real), c.buf[:n])
+	return n, c.cfg.Clock.stamp(real), nil
 }
 
 // silent reports whether there is nothing to read from tcp, not even its end.

@@ -26,6 +26,7 @@ type behaviour struct {
 	maxEvent int
 	want     []string
 	deviates map[Kind]deviation
+	framing  bool // is about the bytes of HTTP/1.1
 }
 
 func responds(name string, response string, want ...string) behaviour {
@@ -40,6 +41,12 @@ func (b behaviour) and(k Kind, why string, want ...string) behaviour {
 	deviates := map[Kind]deviation{k: {why: why, want: want}}
 	maps.Copy(deviates, b.deviates)
 	b.deviates = deviates
+	return b
+}
+
+// ofHTTP1 says that b is about the bytes of HTTP/1.1.
+func (b behaviour) ofHTTP1() behaviour {
+	b.framing = true
 	return b
 }
 
@@ -139,10 +146,10 @@ func behaviours(t *testing.T) []behaviour {
 			name: "half a head within the timeout", serve: func(p *peer) { p.request(); p.say("HTTP/1.1 200 OK\r\n"); p.gone() },
 			timeout: 150 * time.Millisecond, want: []string{"closed: timed out"},
 		},
-		responds("no HTTP", "SSH-2.0-OpenSSH_9.6\r\n\r\n", "closed: protocol"),
-		responds("a head that is none", "HTTP/1.1 200 OK\r\nwithout a colon\r\n\r\n", "closed: protocol"),
+		responds("no HTTP", "SSH-2.0-OpenSSH_9.6\r\n\r\n", "closed: protocol").ofHTTP1(),
+		responds("a head that is none", "HTTP/1.1 200 OK\r\nwithout a colon\r\n\r\n", "closed: protocol").ofHTTP1(),
 		responds("a chunk that is none", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-			"opened", "closed: protocol"),
+			"opened", "closed: protocol").ofHTTP1(),
 		responds("a head of 1 MB", "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 1<<20)+"\r\n\r\n", "closed: protocol"),
 		{
 			name: "an event over the limit", serve: answer(stream("data: a\n\ndata: " + strings.Repeat("b", 2000) + "\n\n")), maxEvent: 1000,
@@ -158,7 +165,11 @@ func behaviours(t *testing.T) []behaviour {
 func TestBehaviours(t *testing.T) {
 	for _, b := range behaviours(t) {
 		t.Run(b.name, func(t *testing.T) {
-			everyEngine(t, func(t *testing.T, k Kind) {
+			transports := everyTransport
+			if b.framing {
+				transports = everyEngine
+			}
+			transports(t, func(t *testing.T, k Kind) {
 				url := b.url
 				if url == "" {
 					url = serve(t, b.serve).url("/stream")
@@ -169,6 +180,10 @@ func TestBehaviours(t *testing.T) {
 						t.Fatalf("%s is no deviation", d.why)
 					}
 					want = d.want
+				}
+				want = slices.Clone(want)
+				for i := range want {
+					want[i] = cutOff(t, want[i])
 				}
 				p := start(t, k, Config{Target: at(t, target.Spec{URL: url}), Timeout: b.timeout, MaxEventSize: b.maxEvent})
 				begun := time.Now()

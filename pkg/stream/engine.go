@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sseload/sseload/pkg/sse"
@@ -127,6 +129,9 @@ type Config struct {
 	// HTTP/3: those of the clients with the numbers (see [target.Vars]) from k times
 	// that many on. 0 means 1. With HTTP/1.1 each has its own.
 	StreamsPerConnection int
+	// Connections, when not nil, counts the connections that subscriptions have had,
+	// where several may share one.
+	Connections *atomic.Int64
 	// Head, when not nil, is told of the head of each response, in the engine's
 	// context, before what follows from it: of those to subscriptions, redirects and
 	// refusals included, and of those to sends. v is what the request was made for.
@@ -200,10 +205,18 @@ func ParseKind(name string) (Kind, error) {
 // For is the engine that k stands for with t. The error says why k cannot serve.
 func (k Kind) For(t *target.Target) (Kind, error) {
 	switch {
-	case k == Auto && epollAvailable && t.Plain():
+	case t.HTTP == target.HTTP3 && !t.Encrypted():
+		return "", fmt.Errorf("HTTP/3 needs https, which %s is not", t.URL)
+	case k == Auto && t.HTTP == target.HTTP3:
+		return NetHTTP, nil
+	case k == Auto && epollAvailable && t.Plain() && t.HTTP == target.HTTP1:
 		return Epoll, nil
 	case k == Auto:
 		return Conn, nil
+	case k == Conn && t.HTTP == target.HTTP3:
+		return "", errors.New("engine conn does not speak HTTP/3; use nethttp or auto")
+	case (k == Epoll || k == R3Labs) && t.HTTP != target.HTTP1:
+		return "", fmt.Errorf("engine %s does not speak HTTP/%s; use %s or auto", k, t.HTTP, other[t.HTTP])
 	case k == Epoll && !epollAvailable:
 		return "", fmt.Errorf("engine epoll needs Linux; use conn or auto on %s", runtime.GOOS)
 	case k == Epoll && !t.Plain():
@@ -211,6 +224,11 @@ func (k Kind) For(t *target.Target) (Kind, error) {
 	}
 	return k, nil
 }
+
+// other are the engines to name where one does not speak a version.
+//
+//nolint:gochecknoglobals // a constant table
+var other = map[target.Version]Kind{target.HTTP2: Conn, target.HTTP3: NetHTTP}
 
 // Shards is how many engines of kind k to run on this machine. One epoll loop
 // keeps a core busy, and the server and the kernel need theirs; the engines with

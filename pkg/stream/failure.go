@@ -32,7 +32,8 @@ const (
 	Status      Class = "status"       // an HTTP status other than the one needed
 	ContentType Class = "content type" // not text/event-stream
 	ClosedEarly Class = "closed early" // ended where the protocol does not let it end
-	Protocol    Class = "protocol"     // not HTTP/1.1, or not as it must be
+	Protocol    Class = "protocol"     // not the version of HTTP that it should be, or not as it must be
+	StreamLimit Class = "stream limit" // the server allows fewer streams on a connection than were to share it
 	Ended       Class = "ended"        // the server's clean end of an open stream
 	NoPorts     Class = "no ports"     // this machine's local ports are used up
 	NoFiles     Class = "no files"     // this process' file descriptors are used up
@@ -83,6 +84,8 @@ func classify(err error) *Failure {
 	switch {
 	case errors.Is(err, errEnded):
 		class = Ended
+	case isHTTP2(err):
+		class = classOfHTTP2(err)
 	case errors.Is(err, http1.ErrClosedEarly), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		class = ClosedEarly
 	case errors.Is(err, http1.ErrMalformed), errors.Is(err, http1.ErrHeadTooLarge), errors.Is(err, sse.ErrEventTooLarge):

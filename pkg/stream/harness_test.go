@@ -80,22 +80,24 @@ func openFiles(t *testing.T) int {
 
 // server is a TCP server that says exactly what a test has it say.
 type server struct {
-	ln    net.Listener
-	tls   *tls.Config
-	work  sync.WaitGroup
-	mu    sync.Mutex
-	conns map[net.Conn]bool
-	count int
-	quit  chan struct{}
-	over  sync.Once
+	ln      net.Listener
+	tls     *tls.Config
+	work    sync.WaitGroup
+	mu      sync.Mutex
+	conns   map[net.Conn]bool
+	count   int
+	streams int
+	quit    chan struct{}
+	over    sync.Once
 }
 
-// peer is a connection, seen from the server.
+// peer is a connection, seen from the server; over HTTP/2, a stream.
 type peer struct {
 	net.Conn
-	in *bufio.Reader
-	n  int // number of the connection, from 1
-	s  *server
+	in  *bufio.Reader
+	n   int // its number, from 1
+	s   *server
+	tcp net.Conn // that carries the stream; nil without HTTP/2
 }
 
 func serve(t *testing.T, handle func(*peer)) *server { t.Helper(); return serveTLS(t, nil, handle) }
@@ -107,6 +109,10 @@ func serveTLS(t *testing.T, cfg *tls.Config, handle func(*peer)) *server {
 		t.Fatal(err)
 	}
 	s := &server{ln: ln, tls: cfg, conns: map[net.Conn]bool{}, quit: make(chan struct{})}
+	if overHTTP2(t) {
+		s.serveHTTP2(t, handle)
+		return s
+	}
 	s.work.Go(func() {
 		for {
 			c, err := ln.Accept()
@@ -210,6 +216,9 @@ func (p *peer) hold(c <-chan struct{}) {
 
 // reset cuts the connection with an RST.
 func (p *peer) reset() {
+	if p.tcp != nil {
+		p.Conn = p.tcp
+	}
 	if tcp, ok := p.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 		_ = tcp.Close()
@@ -404,6 +413,10 @@ func await[T any](t *testing.T, c <-chan T) (v T) {
 // server would take for clients.
 func at(t *testing.T, spec target.Spec) *target.Target {
 	t.Helper()
+	if overHTTP2(t) {
+		spec.HTTP = target.HTTP2
+		spec.Insecure = spec.Insecure || spec.RootCAs == nil
+	}
 	tg, err := target.New(spec)
 	if err != nil {
 		t.Fatal(err)

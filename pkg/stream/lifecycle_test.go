@@ -17,7 +17,7 @@ import (
 )
 
 func TestResetWhenOpen(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		seen := make(chan struct{})
 		s := serve(t, func(c *peer) {
 			if c.request() != nil && c.say(stream("data: a\n\n")) {
@@ -36,7 +36,7 @@ func TestResetWhenOpen(t *testing.T) {
 
 // TestLongLine has a server send a line of 100 MB.
 func TestLongLine(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		piece := bytes.Repeat([]byte("x"), 64<<10)
 		done := make(chan int, 1)
 		s := serve(t, func(c *peer) {
@@ -73,7 +73,7 @@ func TestLongLine(t *testing.T) {
 }
 
 func TestRedirects(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		requests := make(chan *http.Request, 100)
 		other := serve(t, func(c *peer) {
 			if r := c.request(); r != nil {
@@ -167,7 +167,7 @@ func checkTiming(t *testing.T, got Timing) {
 
 // TestRedirectKeepsTheDeadline: what a redirect takes counts.
 func TestRedirectKeepsTheDeadline(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		s := serve(t, func(c *peer) {
 			switch r := c.request(); {
 			case r == nil:
@@ -191,7 +191,7 @@ func TestRedirectKeepsTheDeadline(t *testing.T) {
 // TestOpenOutlivesTheTimeout: the timeout is for opening. A second subscription,
 // which never opens, tells when it has passed.
 func TestOpenOutlivesTheTimeout(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		passed := make(chan struct{})
 		s := serve(t, func(c *peer) {
 			if r := c.request(); r == nil || r.URL.Path == "/1" {
@@ -216,7 +216,7 @@ func TestOpenOutlivesTheTimeout(t *testing.T) {
 }
 
 func TestResume(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		ids := make(chan string, 3)
 		s := serve(t, func(c *peer) {
 			if r := c.request(); r != nil {
@@ -242,7 +242,7 @@ func TestResume(t *testing.T) {
 
 // TestResumeFromNil: an ID counts without data, and without an Event.
 func TestResumeFromNil(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		ids := make(chan string, 3)
 		s := serve(t, func(c *peer) {
 			if r := c.request(); r != nil {
@@ -274,7 +274,7 @@ func TestResumeFromNil(t *testing.T) {
 // TestResumeFromWithin: what the Handler has not been told of when it unsubscribes
 // did not happen, though it was read.
 func TestResumeFromWithin(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		ids := make(chan string, 3)
 		s := serve(t, func(c *peer) {
 			if r := c.request(); r != nil {
@@ -304,7 +304,7 @@ func TestResumeFromWithin(t *testing.T) {
 
 // TestRequestTarget: every engine asks for what the user wrote.
 func TestRequestTarget(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		lines := make(chan string, 1)
 		s := serve(t, func(c *peer) {
 			line, err := c.in.ReadString('\n')
@@ -378,7 +378,7 @@ func TestRedirectConnectsOnce(t *testing.T) {
 // TestRedirectUnsubscribed: who does not wait for a look-up any more is not
 // connected, and not told of it.
 func TestRedirectUnsubscribed(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		there := serve(t, answer(stream("data: there\n\n")))
 		location := strings.Replace(there.url("/"), "127.0.0.1", "localhost", 1)
 		answered := make(chan struct{}, 9)
@@ -405,7 +405,7 @@ func TestRedirectUnsubscribed(t *testing.T) {
 }
 
 func TestRedirectWithoutHost(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		label := strings.Repeat("x", 64) // is too long, so nobody has to be asked, RFC 1035 section 2.3.4
 		s := serve(t, answer("HTTP/1.1 302 Found\r\nLocation: http://"+label+".invalid/\r\n\r\n"))
 		p := start(t, k, Config{Target: at(t, target.Spec{URL: s.url("/")})})
@@ -420,7 +420,7 @@ func TestRedirectWithoutHost(t *testing.T) {
 
 // TestFailureAfterRedirect names the server that failed.
 func TestFailureAfterRedirect(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		seen := make(chan struct{})
 		there := serve(t, func(c *peer) {
 			if c.request() != nil && c.say(stream("data: a\n\n")) {
@@ -443,7 +443,7 @@ func TestFailureAfterRedirect(t *testing.T) {
 
 // TestLongestTimeout has nothing time out at once.
 func TestLongestTimeout(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		quiet := make(chan struct{}, 1)
 		s := serve(t, func(c *peer) {
 			for r := c.request(); r != nil; r = c.request() {
@@ -481,7 +481,7 @@ func TestLongestTimeout(t *testing.T) {
 
 // TestForeignSource dials from an address that is not this machine's.
 func TestForeignSource(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		s := serve(t, func(*peer) { t.Error("connected") })
 		p := start(t, k, Config{
 			Target: at(t, target.Spec{URL: s.url("/"), SendURL: s.url("/")}), Sources: addrs("192.0.2.1"), SendConnections: 2,
@@ -508,7 +508,7 @@ func TestForeignSource(t *testing.T) {
 }
 
 func TestUnsubscribeWhileOpening(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		asked, gone := make(chan struct{}, 2), make(chan struct{}, 2)
 		s := serve(t, func(c *peer) {
 			if c.request() == nil {
@@ -538,7 +538,7 @@ func TestUnsubscribeWhileOpening(t *testing.T) {
 }
 
 func TestUnsubscribeAtOnce(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		s := serve(t, answer(stream("data: a\n\n")))
 		p := start(t, k, Config{Target: at(t, target.Spec{URL: s.url("/")}), Clients: 50})
 		p.do(func() {
@@ -558,7 +558,7 @@ func TestUnsubscribeAtOnce(t *testing.T) {
 }
 
 func TestUnsubscribeWhenOpen(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		gone := make(chan struct{})
 		s := serve(t, func(c *peer) {
 			c.request()
@@ -582,7 +582,7 @@ func TestUnsubscribeFromWithin(t *testing.T) {
 	for _, when := range []string{"opened", `message "1"`} {
 		for _, again := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s %v", when, again), func(t *testing.T) {
-				everyEngine(t, func(t *testing.T, k Kind) {
+				everyTransport(t, func(t *testing.T, k Kind) {
 					gone := make(chan int, 9)
 					s := serve(t, func(c *peer) {
 						r := c.request()
@@ -639,7 +639,7 @@ func TestUnsubscribeFromWithin(t *testing.T) {
 
 // TestUnsubscribeAnother has each subscription's event end the other one.
 func TestUnsubscribeAnother(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		ready := make(chan struct{})
 		s := serve(t, func(c *peer) {
 			c.request()
@@ -667,7 +667,7 @@ func TestUnsubscribeAnother(t *testing.T) {
 
 // TestSubscribeFromClosed is what reconnecting does.
 func TestSubscribeFromClosed(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		s := serve(t, answer(stream("data: a\n\n")))
 		const times = 20
 		left := times
@@ -691,7 +691,7 @@ func TestSubscribeFromClosed(t *testing.T) {
 
 // TestDoKeepsOrder: calls from one goroutine are carried out in their order.
 func TestDoKeepsOrder(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		p := start(t, k, Config{Target: at(t, target.Spec{URL: refusedURL(t)})})
 		var got []int
 		for i := range 1000 {
@@ -705,9 +705,9 @@ func TestDoKeepsOrder(t *testing.T) {
 }
 
 func TestTimingAndStamps(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		const events = 20
-		stamped := runtime.GOOS == "linux" && (k == Epoll || k == Conn)
+		stamped := runtime.GOOS == "linux" && (k == Epoll || k == Conn) && !inForm(t, "h2")
 		again := make(chan struct{}, 1)
 		s := serve(t, func(c *peer) {
 			c.request()
@@ -761,7 +761,7 @@ func TestSources(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux has all of 127.0.0.0/8 as local addresses")
 	}
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		from := make(chan string, 9)
 		s := serve(t, func(c *peer) {
 			if r := c.request(); r != nil {
@@ -796,7 +796,7 @@ func TestSources(t *testing.T) {
 // TestManyConnections opens and closes 2,000.
 func TestManyConnections(t *testing.T) {
 	const n = 2000
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		s := serve(t, func(c *peer) {
 			c.request()
 			c.say(stream("data: a\n\n"))
@@ -837,7 +837,7 @@ func TestManyConnections(t *testing.T) {
 // TestCloseWithEverythingUnderWay: no Handler call comes after Close, and none
 // says what Close ended.
 func TestCloseWithEverythingUnderWay(t *testing.T) {
-	everyEngine(t, func(t *testing.T, k Kind) {
+	everyTransport(t, func(t *testing.T, k Kind) {
 		arrived := make(chan struct{}, 100)
 		s := serve(t, func(c *peer) {
 			r := c.request()

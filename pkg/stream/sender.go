@@ -25,6 +25,7 @@ type sender struct {
 	links  map[*link]struct{} // at most SendConnections
 	idle   []*link            // wait for a message, the one used last at the end
 	coming int                // links that will look into the queue soon: they connect, or were woken
+	post   *postman           // sends over HTTP/2 instead; nil: links do
 }
 
 // link is a connection. The memory in it is its goroutine's.
@@ -50,11 +51,18 @@ func (s *sender) init(sh *shard) {
 	s.s, s.links = sh, map[*link]struct{}{}
 	if t := sh.cfg.Target; t.Send != nil {
 		s.dial = newDialer(t, t.Send)
+		if t.HTTP == target.HTTP2 {
+			s.post = newPostman(s)
+		}
 	}
 }
 
 func (s *sender) send(m message) {
 	s.queue.push(m)
+	if s.post != nil {
+		s.post.pump()
+		return
+	}
 	s.pump()
 }
 
@@ -81,6 +89,9 @@ func (s *sender) pump() {
 // end lets the links go; the shard is closed. Those that connect are ended by its
 // context.
 func (s *sender) end() {
+	if s.post != nil {
+		s.post.end()
+	}
 	for l := range s.links {
 		if l.tcp != nil {
 			_ = l.tcp.SetDeadline(longAgo)

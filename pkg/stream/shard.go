@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"time"
 
 	"github.com/sseload/sseload/pkg/target"
 )
@@ -29,6 +30,7 @@ type shard struct {
 	alarm  alarm
 	bell   bell // of the alarm; nil before the first one
 	slow   *throttle
+	muxes  map[*mux]struct{} // the connections of HTTP/2; nil before the first
 
 	inboxMu  sync.Mutex
 	inbox    []func()
@@ -55,6 +57,8 @@ type opening struct {
 	vars   target.Vars
 	slow   *throttle  // nil unless it is a slow reader
 	moved  *redirects // nil unless redirected
+	// timer ends it where no deadline of a connection of its own does; nil elsewhere.
+	timer *time.Timer
 }
 
 func (s *shard) init(cfg Config, start func(*attempt)) {
@@ -156,6 +160,9 @@ func (s *shard) Close() {
 		}
 	}
 	s.sends.end()
+	for m := range s.muxes {
+		m.quit()
+	}
 	if s.bell != nil && !again {
 		s.bell.close()
 	}

@@ -117,11 +117,20 @@ func New(spec Spec) (*Target, error) {
 		InsecureSkipVerify: spec.Insecure, //nolint:gosec // the user asked for it, and is warned
 		RootCAs:            spec.RootCAs,
 		MinVersion:         tls.VersionTLS12,
-		NextProtos:         []string{"http/1.1"},
+		NextProtos:         alpn(spec.HTTP),
 		// No ClientSessionCache: the clients of a run are strangers to each other,
 		// and each pays for a full handshake.
 	}
 	return t, nil
+}
+
+// alpn is what to offer in a handshake over TCP, RFC 7301. A server of HTTP/3 takes
+// sends over HTTP/1.1 there.
+func alpn(v Version) []string {
+	if v == HTTP2 {
+		return []string{"h2"}
+	}
+	return []string{"http/1.1"}
 }
 
 func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*Endpoint, error) {
@@ -204,6 +213,32 @@ func (t *Target) AddressesRooms() bool {
 // Plain reports whether every request goes over unencrypted HTTP.
 func (t *Target) Plain() bool {
 	return t.Subscribe.Scheme == "http" && (t.Send == nil || t.Send.Scheme == "http")
+}
+
+// Encrypted reports whether the subscriptions go over TLS.
+func (t *Target) Encrypted() bool { return t.Subscribe.Scheme == "https" }
+
+// Protocol says in the words of the tables over what the subscriptions go, such as
+// "EventSource (h2)".
+func (t *Target) Protocol() string {
+	var over []string
+	if t.Subscribe.Unix != "" {
+		over = append(over, "Unix")
+	}
+	switch {
+	case t.HTTP == HTTP3:
+		over = append(over, "h3")
+	case t.HTTP == HTTP2 && t.Encrypted():
+		over = append(over, "h2")
+	case t.HTTP == HTTP2:
+		over = append(over, "h2c")
+	case t.Encrypted():
+		over = append(over, "TLS")
+	}
+	if len(over) == 0 {
+		return "EventSource"
+	}
+	return "EventSource (" + strings.Join(over, ", ") + ")"
 }
 
 // Resolve finds the addresses of the target's hosts, by name look-up and one

@@ -108,7 +108,7 @@ func (c *Conn) Start() {
 
 // Room is how many further streams can be opened now.
 func (c *Conn) Room() int {
-	if c.failed != nil || c.away != nil || c.next > maxStream {
+	if c.failed != nil || c.Going() {
 		return 0
 	}
 	return max(0, c.limit-len(c.streams))
@@ -118,9 +118,9 @@ func (c *Conn) Room() int {
 // not said so; then the limit is a guess.
 func (c *Conn) Limit() (n int, known bool) { return c.limit, c.settled }
 
-// Going tells that no further stream can be opened, ever: the server goes away, the
-// connection has failed, or its numbers are used up.
-func (c *Conn) Going() bool { return c.failed != nil || c.away != nil || c.next > maxStream }
+// Going tells that no further stream can be opened, ever: the server goes away, or
+// the connection's numbers are used up.
+func (c *Conn) Going() bool { return c.away != nil || c.next > maxStream }
 
 // Streams is how many streams are open.
 func (c *Conn) Streams() int { return len(c.streams) }
@@ -143,7 +143,7 @@ func (c *Conn) Take(spare []byte) []byte {
 // [ErrLimit] when there is no room.
 func (c *Conn) Open(s *Stream, block, body []byte) error {
 	if c.Room() == 0 {
-		if c.Going() {
+		if c.failed != nil || c.Going() {
 			return fmt.Errorf("%w on this connection", ErrLimit)
 		}
 		return fmt.Errorf("%w: the server takes %d at once", ErrLimit, c.limit)
@@ -190,9 +190,10 @@ func (c *Conn) Close(h Handler, err error) {
 	if c.failed == nil {
 		c.failed = err
 	}
-	left := c.streams
-	c.streams, c.uploads, c.cur, c.block, c.out = nil, nil, nil, nil, nil
-	for _, s := range left {
+	c.uploads, c.cur, c.block, c.out = nil, nil, nil, nil
+	for len(c.streams) > 0 { // h may cancel others
+		s := c.streams[0]
+		c.streams = c.streams[1:]
 		h.End(s, err)
 	}
 }
