@@ -76,7 +76,8 @@ type Load struct {
 	StreamsPerConnection int
 	EventType            string // empty: events of every type count
 	Slow                 load.SlowReaders
-	Labels               result.Labels
+	// Labels describe the run. An empty Protocol is the target's.
+	Labels result.Labels
 }
 
 // Series runs scenarios one after the other and returns the records of all that

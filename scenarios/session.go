@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,9 +104,11 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	if s.people, err = load.New(cfg); err != nil {
 		return err
 	}
+	labels := s.ask.Labels
+	labels.Protocol = cmp.Or(labels.Protocol, s.site.Target.Protocol())
 	s.begun = time.Now()
 	s.run = &result.Run{
-		Scenario: scenario, StartedAt: s.begun.UTC(), Labels: s.ask.Labels, Engine: string(kind),
+		Scenario: scenario, StartedAt: s.begun.UTC(), Labels: labels, Engine: string(kind),
 		Params: result.Params{
 			Clients: s.ask.Clients, TimeoutNS: int64(s.ask.Timeout),
 			ConnectRate: s.ask.Ramp.Rate, ConnectConcurrency: s.ask.Ramp.Concurrency,
@@ -118,6 +121,9 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	}
 	if s.ask.EventType != "" {
 		s.run.Params.EventType = &s.ask.EventType
+	}
+	if v := s.site.Target.HTTP; v != target.HTTP1 {
+		s.run.Params.HTTP, s.run.Params.StreamsPerConnection = new(v.String()), new(max(1, s.ask.StreamsPerConnection))
 	}
 	if slow := s.ask.Slow; slow.Count > 0 {
 		rate := int64(slow.Rate)
@@ -226,6 +232,9 @@ func (s *session) recordConnect(t *load.Totals) error {
 	*r = result.Connect{
 		Attempted: c.Attempted, Opened: c.Opened, Failed: c.Failed(), Failures: c.Failures,
 		Dropped: c.Dropped(), Drops: c.Drops, Examples: examples(c.Texts),
+	}
+	if s.site.Target.HTTP != target.HTTP1 {
+		r.Connections = &c.Connections
 	}
 	if c.Opened > 0 {
 		elapsed := c.LastOpen - c.FirstDial

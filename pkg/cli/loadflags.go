@@ -35,6 +35,7 @@ type requestFlags struct {
 	origin   string
 	insecure bool
 	caCert   string
+	http     httpVersion
 }
 
 func (f *requestFlags) add(flags *pflag.FlagSet) {
@@ -45,6 +46,7 @@ func (f *requestFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.origin, "origin", "", "`ORIGIN` header, as a browser would send it")
 	flags.BoolVar(&f.insecure, "insecure", false, "do not verify the server's certificate")
 	flags.StringVar(&f.caCert, "cacert", "", "PEM `FILE` with the certificates to trust instead of the system's")
+	flags.Var(&f.http, "http", "version of HTTP to subscribe by: 1.1, 2 (over TLS, or with prior knowledge over http://) or 3 (https:// only)")
 }
 
 // authorization is the header with which the user says who may subscribe, as far
@@ -69,7 +71,7 @@ func (f *requestFlags) authorization() http.Header {
 func (f *requestFlags) spec(rawURL string) (target.Spec, error) {
 	s := target.Spec{
 		URL: rawURL, Headers: f.headers, Bearer: f.bearer, User: f.user, Cookies: f.cookies,
-		Origin: f.origin, Insecure: f.insecure, UserAgent: "sseload/" + version(),
+		Origin: f.origin, Insecure: f.insecure, UserAgent: "sseload/" + version(), HTTP: target.Version(f.http),
 	}
 	if f.caCert != "" {
 		pem, err := os.ReadFile(f.caCert)
@@ -116,6 +118,9 @@ type loadFlags struct {
 	connectRate        rate
 	connectConcurrency count
 	streamFlags
+	// streamsPerConnection is how many clients share a connection.
+	streamsPerConnection count
+
 	sources   addresses
 	event     string
 	targetPID int
@@ -133,12 +138,13 @@ type loadFlags struct {
 const connecting = 384
 
 func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
-	*f = loadFlags{clients: counts{1000}, roomSize: 6, connectConcurrency: connecting, workers: 1, labels: labels{}}
+	*f = loadFlags{clients: counts{1000}, roomSize: 6, connectConcurrency: connecting, streamsPerConnection: 1, workers: 1, labels: labels{}}
 	flags.VarP(&f.clients, "clients", "c", "number of EventSource clients; a list makes a series of runs, and three sizes show what one more costs")
 	flags.Var(&f.roomSize, "room-size", "clients a room; client i is in room i / N")
 	flags.Var(&f.connectRate, "connect-rate", "clients to connect per second; 0: as fast as the concurrency allows")
 	flags.Var(&f.connectConcurrency, "connect-concurrency", "clients that may be connecting at once")
 	f.streamFlags.add(flags, sse.DefaultLimit, timeoutFor)
+	flags.Var(&f.streamsPerConnection, "streams-per-connection", "clients that share a connection, as tabs of a browser do; needs --http 2 or 3")
 	flags.Var(&f.sources, "source", "local addresses to spread connections over")
 	flags.StringVar(&f.event, "event", "", "only events of this `TYPE` carry messages")
 	flags.IntVar(&f.targetPID, "target-pid", 0, "`PID` of the server to observe, with its children; found by itself for a local target")
@@ -156,6 +162,9 @@ func (f *loadFlags) check() error {
 	if f.targetPID < 0 {
 		return usagef("", "--target-pid: %d is no process", f.targetPID)
 	}
+	if f.streamsPerConnection > 1 && target.Version(f.request.http) == target.HTTP1 {
+		return usagef("add --http 2 or --http 3", "--streams-per-connection: a connection of HTTP/1.1 carries one stream")
+	}
 	return f.streamFlags.check()
 }
 
@@ -165,12 +174,14 @@ func (f *loadFlags) asked(n int, sources addresses, l result.Labels) scenarios.L
 		Clients: n, RoomSize: int(f.roomSize), Engine: stream.Kind(f.engine),
 		Ramp:    load.Ramp{Rate: float64(f.connectRate), Concurrency: int(f.connectConcurrency)},
 		Timeout: f.timeout, Sources: sources, MaxEventSize: int(f.maxEventSize), EventType: f.event, Labels: l,
+		StreamsPerConnection: int(f.streamsPerConnection),
 	}
 }
 
-// labelsFor completes the labels that the user gave.
+// labelsFor completes the labels that the user gave, but for the protocol, which the
+// target says.
 func (f *loadFlags) labelsFor(local bool) result.Labels {
-	l := result.Labels{Machine: hostName(), Type: "Normal", Env: "Netw", Protocol: "EventSource"}
+	l := result.Labels{Machine: hostName(), Type: "Normal", Env: "Netw"}
 	if f.workers > 1 {
 		l.Type = "Cluster"
 	}
@@ -208,8 +219,14 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 		}
 		b := &bundled{greeting: greeting, workers: int(f.workers), faults: f.faults, request: f.request, profile: f.profile.kinds}
 		// The URL is not known yet; what the user asked for is.
-		_, err := b.target("http://127.0.0.1")
-		return b, nil, err
+		t, err := b.target("http://127.0.0.1")
+		if err != nil {
+			return nil, nil, err
+		}
+		if _, err := stream.Kind(f.engine).For(t); err != nil {
+			return nil, nil, &usageError{err: err}
+		}
+		return b, nil, nil
 	}
 	if f.workers > 1 {
 		return nil, nil, usagef("leave the URL out, or --workers", "--workers is for the bundled server, but a URL is given")

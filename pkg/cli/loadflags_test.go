@@ -59,7 +59,7 @@ func TestRedacted(t *testing.T) {
 
 func TestLabelsFor(t *testing.T) {
 	f := loadFlags{workers: 1, labels: labels{}}
-	if l := f.labelsFor(true); l.Type != "Normal" || l.Env != "Local" || l.Protocol != "EventSource" || l.Machine != hostName() || l.Extra != nil {
+	if l := f.labelsFor(true); l.Type != "Normal" || l.Env != "Local" || l.Protocol != "" || l.Machine != hostName() || l.Extra != nil {
 		t.Errorf("a local run: %+v", l)
 	}
 	f.workers = 2

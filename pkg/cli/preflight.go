@@ -24,7 +24,7 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 		a.log().Debug("the limit of open files cannot be raised", "err", err)
 	}
 	plan := observe.Plan{
-		Sources: len(f.sources), ConnectConcurrency: int(f.connectConcurrency), Workers: int(f.workers),
+		Sources: len(f.sources), StreamsPerConnection: int(f.streamsPerConnection), ConnectConcurrency: int(f.connectConcurrency), Workers: int(f.workers),
 	}
 	for _, n := range f.clients {
 		plan.Clients = max(plan.Clients, n)
@@ -47,7 +47,7 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 	}
 	sends := sendsTo(plan.LocalTarget)
 	plan.SendConnections = sends
-	observe.ReserveFiles(plan.Clients + sends)
+	observe.ReserveFiles(plan.Connections())
 	limits := observe.ReadLimits()
 	findings := observe.Check(plan, limits)
 	if err := observe.Refusal(findings); err != nil {
@@ -62,7 +62,7 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 	// Twice as many as it takes: Linux looks for a free port among those of one
 	// parity first, so that from half the range on each connect searches long
 	// (15,000 from one address took three times as long as from two).
-	if n := observe.SourcesNeeded(2*(plan.Clients+sends), limits); len(p.sources) == 0 && limits.LoopbackSources && plan.LoopbackTarget && n > 1 {
+	if n := observe.SourcesNeeded(2*plan.Connections(), limits); len(p.sources) == 0 && limits.LoopbackSources && plan.LoopbackTarget && n > 1 {
 		p.sources = observe.LoopbackSources(n)
 	}
 	return p, nil

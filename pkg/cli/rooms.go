@@ -132,6 +132,9 @@ func (o *roomsOptions) checkSlow(cmd *cobra.Command) error {
 		}
 		return nil
 	}
+	if v := target.Version(o.load.request.http); v != target.HTTP1 {
+		return usagef("leave one of them out", "--slow-clients: with HTTP/%s a slow reader would hold up the others of its connection", v)
+	}
 	for _, n := range o.load.clients {
 		switch slow := o.slowClients.of(n); {
 		case slow == 0:

@@ -332,8 +332,10 @@ func explain(err error) error {
 		hint = "this is no event stream: check the URL's path"
 	case f.Class == stream.TimedOut:
 		hint = "is the server overloaded, or does it, or a proxy before it, hold headers back until the first event? --timeout waits longer"
+	case f.Class == stream.StreamLimit:
+		hint = "lower --streams-per-connection, or raise the server's limit"
 	case f.Class == stream.Protocol:
-		hint = "is this an HTTP/1.1 server, and the scheme of the URL the right one?"
+		hint = "does the server speak this version of HTTP (--http), and is the scheme of the URL the right one?"
 	case f.Class == stream.TLS && errors.As(err, new(tls.RecordHeaderError)):
 		hint = "this port speaks no TLS: use http:// instead of https://"
 	case f.Class == stream.TLS:

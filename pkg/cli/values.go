@@ -9,6 +9,7 @@ import (
 
 	"github.com/sseload/sseload/pkg/load"
 	"github.com/sseload/sseload/pkg/stream"
+	"github.com/sseload/sseload/pkg/target"
 )
 
 // The types of flag values. Each is a pflag.Value, so that what is wrong with a
@@ -71,6 +72,22 @@ func (c *count) Set(s string) error {
 	}
 	*c = count(n)
 	return nil
+}
+
+// httpVersion is a version of HTTP.
+type httpVersion target.Version
+
+func (v *httpVersion) String() string { return target.Version(*v).String() }
+func (v *httpVersion) Type() string   { return "1.1|2|3" }
+
+func (v *httpVersion) Set(s string) error {
+	for _, known := range target.Versions {
+		if known.String() == s {
+			*v = httpVersion(known)
+			return nil
+		}
+	}
+	return &hinted{fmt.Errorf("unknown version %q", s), "write 1.1, 2 or 3"}
 }
 
 // rate is a number per second, "500/s". 0 stands for no bound.

@@ -73,7 +73,8 @@ type Population struct {
 	started        int64
 	seq            uint32
 
-	connecting atomic.Bool
+	connecting  atomic.Bool
+	connections atomic.Int64 // see [stream.Config]
 
 	away    atomic.Int32 // shards that have not reached the end of the phase
 	arrived chan struct{}
@@ -106,19 +107,32 @@ func New(cfg Config) (*Population, error) {
 	}
 	rooms := (cfg.Clients + cfg.RoomSize - 1) / cfg.RoomSize
 	// No more shards than what they have to share between them.
-	count := min(cfg.Engine.Shards(), rooms, max(1, cfg.Ramp.Concurrency))
+	units, perUnit := units(rooms, cfg.RoomSize, cfg.StreamsPerConnection)
+	count := min(cfg.Engine.Shards(), units, max(1, cfg.Ramp.Concurrency))
 	if cfg.SendConnections > 0 {
 		count = min(count, cfg.SendConnections)
 	}
 	for i := range count {
-		s := &shard{p: p, firstRoom: deal(rooms, i, count)}
+		s := &shard{p: p, firstRoom: deal(units, i, count) * perUnit}
 		s.ramp.window = dealt(cfg.Ramp.Concurrency, i, count)
-		if err := s.start(deal(rooms, i+1, count), dealt(cfg.SendConnections, i, count)); err != nil {
+		if err := s.start(min(rooms, deal(units, i+1, count)*perUnit), dealt(cfg.SendConnections, i, count)); err != nil {
 			p.closeEngines()
 			return nil, fmt.Errorf("start engine %s: %w", cfg.Engine, err)
 		}
 	}
 	return p, nil
+}
+
+// units is how many parts rooms can be dealt in, and of how many rooms each is but
+// perhaps the last, so that no two have clients of one connection.
+func units(rooms, roomSize, perConnection int) (n, size int) {
+	perConnection = max(1, perConnection)
+	a, b := roomSize, perConnection
+	for b != 0 {
+		a, b = b, a%b
+	}
+	size = perConnection / a // the least common multiple, in rooms
+	return (rooms + size - 1) / size, size
 }
 
 // deal is where the i-th of count parts of n things begins, and dealt how many
@@ -144,6 +158,7 @@ func (s *shard) start(endRoom, sendConnections int) error {
 		Target: p.cfg.Target, Clients: n, Handler: s, Clock: p.clock, Timeout: p.cfg.Timeout,
 		SendConnections: sendConnections, Sources: p.cfg.Sources, MaxEventSize: p.cfg.MaxEventSize,
 		Slow: s.isSlow, SlowRate: p.cfg.Slow.Rate, StreamsPerConnection: p.cfg.StreamsPerConnection,
+		Connections: &p.connections,
 	})
 	if err != nil {
 		return err
@@ -445,6 +460,7 @@ func (p *Population) Close() Totals {
 		s.finish()
 		all.merge(&s.recorder.Totals)
 	}
+	all.Connect.Connections = p.connections.Load()
 	return all
 }
 

@@ -23,6 +23,7 @@ type Traffic struct{ Events, Comments int64 }
 // Connect is what became of the subscriptions. Times are on the run's clock.
 type Connect struct {
 	Attempted, Opened   int
+	Connections         int64             // that the clients had, where several may share one
 	Failures, Drops     map[string]int    // by class
 	Texts               map[string]string // the first failure or drop of each class, in words
 	FirstDial, LastOpen int64

@@ -105,9 +105,18 @@ type Plan struct {
 	ConnectConcurrency int   // connections being opened at once; 0: all
 	Workers            int   // server processes of the bundled server; 0: one
 	ClientBytes        int64 // user memory of a client; 0: EpollClientBytes
+
+	StreamsPerConnection int // clients that share a connection; 0: one
 }
 
-func (p Plan) connections() int64 { return int64(p.Clients) + int64(p.SendConnections) }
+// Connections is how many connections the plan takes.
+func (p Plan) Connections() int { return int(p.connections()) }
+
+func (p Plan) streamConnections() int64 {
+	return ceilDiv(int64(p.Clients), max(1, int64(p.StreamsPerConnection)))
+}
+
+func (p Plan) connections() int64 { return p.streamConnections() + int64(p.SendConnections) }
 func (p Plan) targets() int64     { return max(1, int64(p.Targets)) }
 func (p Plan) workers() int64     { return max(1, int64(p.Workers)) }
 func (p Plan) local() bool        { return p.LocalTarget || p.LoopbackTarget || p.BundledServer }
@@ -130,9 +139,9 @@ func (p Plan) serverConnections() int64 {
 
 func (p Plan) connecting() int64 {
 	if p.ConnectConcurrency > 0 {
-		return min(int64(p.ConnectConcurrency), int64(p.Clients))
+		return min(int64(p.ConnectConcurrency), p.streamConnections())
 	}
-	return int64(p.Clients)
+	return p.streamConnections()
 }
 
 // Name names a limit.
@@ -235,10 +244,14 @@ func Need(p Plan) []Requirement {
 }
 
 func (p Plan) connectionText() string {
-	if p.SendConnections == 0 {
-		return fmt.Sprintf("%s clients", group(int64(p.Clients)))
+	text := group(int64(p.Clients)) + " clients"
+	if p.StreamsPerConnection > 1 {
+		text += " on " + group(p.streamConnections()) + " connections"
 	}
-	return fmt.Sprintf("%s clients, %s connections to send over", group(int64(p.Clients)), group(int64(p.SendConnections)))
+	if p.SendConnections > 0 {
+		text += ", " + group(int64(p.SendConnections)) + " connections to send over"
+	}
+	return text
 }
 
 // memory is what the plan takes for certain and what must be allowed for.

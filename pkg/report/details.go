@@ -86,6 +86,7 @@ func (t table) shape() string {
 
 func (t table) connectMetrics() []metric {
 	m := t.engineMetric()
+	m = append(m, t.transportMetrics()...)
 	m = append(m, metric{"opened", func(r *result.Run) string { return count(int64(r.Connect.Opened)) }})
 	m = append(m, t.failedMetrics()...)
 	if t.any(func(r *result.Run) bool { return r.Params.HoldNS > 0 || r.Connect.Dropped > 0 }) {
@@ -134,6 +135,7 @@ func (t table) roomsMetrics() []metric {
 	}
 	iteration := func(r *result.Run) *result.Latency { return r.IterationTime }
 	m := t.engineMetric()
+	m = append(m, t.transportMetrics()...)
 	m = append(m, t.offeredMetrics()...)
 	m = append(m,
 		latencyMetric("latency p50", delivered, func(l *result.Latency) *int64 { return l.P50NS }),
@@ -369,6 +371,28 @@ func (t table) engineMetric() []metric {
 		return nil
 	}
 	return []metric{{"engine", func(r *result.Run) string { return r.Engine }}}
+}
+
+// transportMetrics is by what clients that may share connections were connected.
+func (t table) transportMetrics() []metric {
+	if !t.any(func(r *result.Run) bool { return r.Params.HTTP != nil }) {
+		return nil
+	}
+	return []metric{
+		{"HTTP", func(r *result.Run) string {
+			if r.Params.HTTP == nil {
+				return "1.1"
+			}
+			return *r.Params.HTTP
+		}},
+		{"streams/connection", func(r *result.Run) string {
+			if r.Params.StreamsPerConnection == nil {
+				return "1"
+			}
+			return count(int64(*r.Params.StreamsPerConnection))
+		}},
+		{"connections", func(r *result.Run) string { return known(r.Connect.Connections, count) }},
+	}
 }
 
 func (t table) failedMetrics() []metric {

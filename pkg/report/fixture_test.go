@@ -38,6 +38,7 @@ func fixtures() map[string]*result.File {
 		"slow":         slowReading(),
 		"faults":       faulty(),
 		"profiled":     withProfiles(),
+		"sharing":      sharing(),
 	}
 }
 
@@ -263,6 +264,16 @@ func trouble() *result.File {
 	run.TargetProcess = result.TargetProcess{}
 	run.Notes = []string{"the target runs on another machine: its process was not observed, and neither was anything else there"}
 	f.Runs = []result.Run{run}
+	return f
+}
+
+// sharing has clients of HTTP/2 share connections, beside one that did not.
+func sharing() *result.File {
+	f := file("connect", "-c", "2000", "--http", "2", "--streams-per-connection", "100")
+	a, b := connectRun(2000, 180*ms), connectRun(2000, 410*ms)
+	a.Labels.Protocol = "EventSource (h2c)"
+	a.Params.HTTP, a.Params.StreamsPerConnection, a.Connect.Connections = new("2"), new(100), new(int64(20))
+	f.Runs = []result.Run{a, b}
 	return f
 }
 

@@ -10,6 +10,6 @@
 //
 // Failures are counted by class: "refused", "timed out", "reset", "unreachable",
 // "dns", "tls", "status" followed by a space and the code, "content type",
-// "closed early", "protocol", "ended", "no ports", "no files" and "other". A
-// class is in a map only when it occurred.
+// "closed early", "protocol", "stream limit", "ended", "no ports", "no files" and
+// "other". A class is in a map only when it occurred.
 package result

@@ -237,7 +237,7 @@ func full() *result.File {
 			Clients: 6, Iterations: new(2), RoomSize: new(6), SendersPerRoom: new(1), Model: new("open"), Rate: new(1.5),
 			Arrivals: new("poisson"), SendConnections: new(8), SlowClients: new(1), SlowRate: new(int64(1024)), IntervalNS: 1e9,
 			TimeoutNS: 30e9, HoldNS: 1e9, DurationNS: new(int64(60e9)), ConnectRate: 2.5, ConnectConcurrency: 64,
-			PayloadBytes: new(100), Payload: new("marker"), EventType: new("chat"),
+			PayloadBytes: new(100), Payload: new("marker"), EventType: new("chat"), HTTP: new("2"), StreamsPerConnection: new(10),
 		},
 		Target: result.Target{URL: "http://127.0.0.1:8123/events?room={room}",
 			SendURL: new("http://127.0.0.1:8123/rooms/{room}/messages"), Kind: "reference",
@@ -249,7 +249,7 @@ func full() *result.File {
 			Failures: map[string]int{"refused": 1, "status 503": 1},
 			Dropped:  1, Drops: map[string]int{"reset": 1},
 			Examples:    []result.FailureExample{{Class: "refused", Text: "dial tcp 127.0.0.1:8123: connection refused"}},
-			OpenLatency: latency, TCPLatency: latency, HeaderLatency: latency, FirstEventLatency: latency,
+			Connections: new(int64(100)), OpenLatency: latency, TCPLatency: latency, HeaderLatency: latency, FirstEventLatency: latency,
 		},
 		Traffic: &result.Traffic{Events: 18, Comments: 3},
 		Delivery: &result.Delivery{

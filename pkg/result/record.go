@@ -78,7 +78,7 @@ type Labels struct {
 	Machine  string `json:"machine"`
 	Type     string `json:"type"`     // "Normal": one server process, "Cluster": several
 	Env      string `json:"env"`      // "Local" or "Netw"
-	Protocol string `json:"protocol"` // "EventSource"
+	Protocol string `json:"protocol"` // "EventSource", and over what if not plain HTTP/1.1: "EventSource (h2)"
 	// Extra holds every other label the user gave.
 	Extra map[string]string `json:"extra,omitempty"`
 }
@@ -126,6 +126,11 @@ type Params struct {
 	PayloadBytes       *int     `json:"payload_bytes"` // null when the scenario sends nothing
 	Payload            *string  `json:"payload"`       // "marker" or "timestamp"
 	EventType          *string  `json:"event_type"`    // null: every type counts
+
+	HTTP *string `json:"http,omitempty"` // version, "2" or "3"; left out for "1.1"
+	// StreamsPerConnection is how many clients were to share a connection; left out
+	// with HTTP/1.1, where none do.
+	StreamsPerConnection *int `json:"streams_per_connection,omitempty"`
 }
 
 // Target is the server under test.
@@ -158,6 +163,10 @@ type Connect struct {
 	TCPLatency        Latency `json:"tcp_latency"`         // dial to established TCP connection
 	HeaderLatency     Latency `json:"header_latency"`      // request written to response headers read
 	FirstEventLatency Latency `json:"first_event_latency"` // dial to first event; count may be less than opened
+
+	// Connections is how many the clients had over the run, where several may share
+	// one; left out with HTTP/1.1, where each has its own.
+	Connections *int64 `json:"connections,omitempty"`
 }
 
 // FailureExample is one failure of a class, as the system or server put it.
