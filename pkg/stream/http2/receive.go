@@ -113,13 +113,20 @@ func (c *Conn) data(p []byte, h Handler) {
 	if s == nil {
 		return
 	}
+	var err error
 	if s.length >= 0 {
-		if s.length -= int64(len(p)); s.length < 0 {
-			c.abandon(s, streamErrorf(ProtocolError, "the response is longer than its content-length"), h)
-			return
+		if int64(len(p)) > s.length {
+			p = p[:s.length]
+			err = streamErrorf(ProtocolError, "the response is longer than its content-length")
+		}
+		s.length -= int64(len(p))
+	}
+	if len(p) > 0 {
+		if failed := h.Data(s, p); failed != nil {
+			err = failed
 		}
 	}
-	if err := h.Data(s, p); err != nil && c.cur == s {
+	if err != nil && c.cur == s {
 		c.abandon(s, err, h)
 	}
 }
