@@ -15,7 +15,7 @@ type postman struct {
 	s       *sender
 	enc     *http2.Encoder
 	routes  []*route           // that take further sends
-	dialing bool               // one more is coming
+	coming  *route             // one more; nil when there is none
 	serial  uint64             // of the last one
 	letters map[uint64]*letter // under way, by the tag of their stream
 	spare   []*letter          // give their memory to others
@@ -25,10 +25,12 @@ func newPostman(s *sender) *postman {
 	return &postman{s: s, enc: http2.NewEncoder(), letters: map[uint64]*letter{}}
 }
 
-// route is a connection for sends.
+// route is a connection for sends. It takes some once the server has said how many
+// it takes: a send that it refused would be lost, as none is repeated.
 type route struct {
 	mux
-	on *postman
+	on    *postman
+	timer *time.Timer // for it to come so far
 }
 
 // letter is a send.
@@ -60,12 +62,18 @@ func (p *postman) pump() {
 }
 
 func (p *postman) connect() {
-	if p.dialing {
+	if p.coming != nil {
 		return
 	}
-	p.dialing = true
 	cfg := &p.s.s.cfg
 	r := &route{on: p}
+	p.coming = r
+	r.timer = p.s.s.timed(cfg.Timeout, func() {
+		if p.coming == r {
+			r.quit()
+			r.fail(sendTimeout(false, cfg.Timeout))
+		}
+	})
 	r.mux = mux{s: p.s.s, user: r}
 	r.dial(p.s.dial, origin{cfg.Target.Send.Scheme, cfg.Target.Send.HostPort}, firstSource(cfg.Sources), time.Now().Add(cfg.Timeout))
 }
@@ -116,6 +124,9 @@ func (p *postman) end() {
 	for _, l := range p.letters {
 		p.s.s.untimed(l.timer)
 	}
+	if p.coming != nil {
+		p.s.s.untimed(p.coming.timer)
+	}
 }
 
 // finish tells what became of l.
@@ -146,11 +157,7 @@ func (r *route) retire() {
 }
 
 // connected implements muxUser.
-func (r *route) connected() {
-	r.on.dialing = false
-	r.on.routes = append(r.on.routes, r)
-	r.on.pump()
-}
+func (r *route) connected() {}
 
 // writing implements muxUser.
 func (r *route) writing(int64) {}
@@ -158,29 +165,51 @@ func (r *route) writing(int64) {}
 // gone implements muxUser.
 func (r *route) gone(err error) {
 	p := r.on
-	sh := p.s.s
 	r.retire()
 	r.http.Close(r, err)
-	if r.nc == nil {
-		// As if each of those that could have begun had tried by itself.
-		p.dialing = false
-		for n := min(p.s.queue.len(), sh.cfg.SendConnections-len(p.letters)); n > 0; n-- {
-			tag, _, ok := p.s.take()
-			if !ok {
-				break
-			}
-			sh.cfg.Handler.Sent(tag, 0, p.s.failure(err, false))
+	if p.coming == r {
+		p.s.s.untimed(r.timer)
+		r.fail(p.s.failure(err, r.nc != nil))
+		return
+	}
+	p.pump()
+}
+
+// fail has those fail that waited for r: as if each that could have begun had tried
+// by itself.
+func (r *route) fail(f *Failure) {
+	p := r.on
+	cfg := &p.s.s.cfg
+	p.coming = nil
+	for n := min(p.s.queue.len(), cfg.SendConnections-len(p.letters)); n > 0; n-- {
+		tag, _, ok := p.s.take()
+		if !ok {
+			break
 		}
+		cfg.Handler.Sent(tag, 0, f)
 	}
 	p.pump()
 }
 
 // Changed implements [http2.Handler].
 func (r *route) Changed() {
-	if limit, _ := r.http.Limit(); limit == 0 || r.http.Going() {
+	p := r.on
+	limit, _ := r.http.Limit()
+	over := limit == 0 || r.http.Going()
+	switch {
+	case p.coming == r && over:
+		p.s.s.untimed(r.timer)
+		r.quit()
+		r.fail(failuref(StreamLimit, "the server takes no stream for the send"))
+		return
+	case p.coming == r:
+		p.s.s.untimed(r.timer)
+		p.coming = nil
+		p.routes = append(p.routes, r)
+	case over:
 		r.retire()
 	}
-	r.on.pump()
+	p.pump()
 }
 
 // Head implements [http2.Handler].
