@@ -37,25 +37,13 @@ func newConn(cfg Config) Engine {
 	return c
 }
 
-// plainReader reads a connection without TLS, see readPlain.
-type plainReader interface {
-	// readOnce reads from tcp's descriptor. n is 0 when there was nothing.
-	readOnce(tcp net.Conn, fd int) (n int, err error)
-	// blocking reads until there is no more, and returns why.
-	blocking(tcp net.Conn) error
-	// finish is the last call.
-	finish(tcp net.Conn, err error)
-}
-
-// attemptReader reads an attempt's connection.
+// attemptReader is the plainReader that reads an attempt's connection.
 type attemptReader struct {
 	c *conn
 	a *attempt
 }
 
 func (r *attemptReader) finish(tcp net.Conn, err error) { r.c.end(r.a, tcp, err) }
-
-func (r *attemptReader) blocking(tcp net.Conn) error { return r.c.readBlocking(r.a, tcp, tcp) }
 
 // connBuffer takes what a loaded server sends in one go.
 const connBuffer = 64 << 10

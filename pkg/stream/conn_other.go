@@ -4,6 +4,18 @@ package stream
 
 import "net"
 
+// plainReader reads a connection without TLS, see readPlain.
+type plainReader interface {
+	// blocking reads until there is no more, and returns why.
+	blocking(tcp net.Conn) error
+	// finish is the last call.
+	finish(tcp net.Conn, err error)
+}
+
+func (r *attemptReader) blocking(tcp net.Conn) error { return r.c.readBlocking(r.a, tcp, tcp) }
+
+func (r *muxReader) blocking(tcp net.Conn) error { return r.m.readBlocking(tcp) }
+
 // readPlain starts to read tcp. This system cannot wait for a socket without
 // reading it.
 func (c *conn) readPlain(by plainReader, tcp net.Conn) {

@@ -10,6 +10,14 @@ import (
 	"syscall"
 )
 
+// plainReader reads a connection without TLS, see readPlain.
+type plainReader interface {
+	// readOnce reads from tcp's descriptor. n is 0 when there was nothing.
+	readOnce(tcp net.Conn, fd int) (n int, err error)
+	// finish is the last call.
+	finish(tcp net.Conn, err error)
+}
+
 // reading is a plain connection that is being read, by one goroutine after the
 // other: what decodes and handles events needs a stack that, once grown, the
 // runtime would not shrink to its first size again. So whoever has read something

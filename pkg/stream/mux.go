@@ -249,12 +249,10 @@ func (m *mux) complain() {
 	_, _ = m.nc.Write(p) // whoever does not hear it has closed the connection
 }
 
-// muxReader is what readPlain reads a mux by.
+// muxReader is the plainReader that reads a mux.
 type muxReader struct{ m *mux }
 
 func (r *muxReader) finish(tcp net.Conn, err error) { r.m.end(tcp, err) }
-
-func (r *muxReader) blocking(tcp net.Conn) error { return r.m.readBlocking(tcp) }
 
 // timed has f called in the engine's context after d, unless the timer is stopped
 // by [shard.untimed].
