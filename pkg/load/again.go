@@ -11,7 +11,8 @@ import (
 // theirs again.
 //
 // A copy is replayed when it comes on a stream that was asked for only after its
-// message was due: nobody but a server that keeps messages can have it then.
+// message was due. Only a server that keeps messages has it then, but for a message
+// that was still on its way to the server at that moment.
 type Reconnecting struct {
 	Clients  int            // whose stream ended at least once
 	Ends     map[string]int // of streams, by class
