@@ -41,6 +41,7 @@ type session struct {
 	site    *Site
 	people  *load.Population
 	watcher *observe.Watcher
+	tree    *observe.Tree // nil when the target's process is not known
 	run     *result.Run
 
 	phase      atomic.Pointer[string]
@@ -85,13 +86,12 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	if err != nil {
 		return err
 	}
-	var tree *observe.Tree
 	if s.site.PID != 0 {
-		if tree, err = observe.NewTree(s.site.PID); err != nil {
+		if s.tree, err = observe.NewTree(s.site.PID); err != nil {
 			return fmt.Errorf("observe the target: %w", err)
 		}
 	}
-	s.watcher = observe.New(observe.Config{Target: tree, Counters: s.counters})
+	s.watcher = observe.New(observe.Config{Target: s.tree, Counters: s.counters})
 	// What a run before this one left is not this one's, and what it takes to profile
 	// is no client's.
 	debug.FreeOSMemory()
@@ -328,6 +328,9 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, totals *load
 	}
 	if !run.TargetProcess.Observed {
 		run.Notes = append(run.Notes, "the target's process could not be observed (name it with --target-pid): CPU Avg is the generator's")
+	}
+	if s.tree != nil && s.tree.Gone() {
+		run.Notes = append(run.Notes, "the target's process ended during the run: its CPU time and memory are those until then")
 	}
 	if totals.Connect.Attempted < s.ask.Clients && !run.Interrupted {
 		run.Notes = append(run.Notes, fmt.Sprintf("%d of %d clients were not tried any more", s.ask.Clients-totals.Connect.Attempted, s.ask.Clients))

@@ -160,7 +160,7 @@ func TestReconnectorKeepsTime(t *testing.T) {
 				}
 			}
 		})
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
 		want := []opened{{1, 2 * time.Second}, {3, 2 * time.Second}, {0, 5 * time.Second}}
 		e.run(func() {
 			slices.SortStableFunc(got, func(a, b opened) int { return cmp.Or(int(a.after-b.after), a.id-b.id) })
@@ -177,7 +177,7 @@ func TestReconnectorKeepsTime(t *testing.T) {
 			}
 		})
 		r.Stop()
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
 		e.run(func() {
 			if len(got) != len(want) {
 				t.Errorf("opened %v after it was stopped", got[len(want):])
