@@ -56,11 +56,6 @@ type tripKey struct{}
 func (t *trip) in(ctx context.Context) context.Context {
 	ctx = context.WithValue(ctx, tripKey{}, t)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		ConnectDone: func(_, _ string, err error) {
-			if err == nil {
-				t.connected.Store(t.clock.Now())
-			}
-		},
 		GotConn:              func(httptrace.GotConnInfo) { t.requested.Store(t.clock.Now()) },
 		GotFirstResponseByte: func() { t.answered.Store(true) },
 	})
@@ -214,6 +209,7 @@ func (c *webClient) dial(ctx context.Context, d *dialer, hostPort string, secure
 			return nil, errors.Join(err, owned.Close())
 		}
 	}
+	t.connected.Store(t.clock.Now())
 	if !secure {
 		return owned, nil
 	}

@@ -5,6 +5,7 @@ package proxytest
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -141,48 +142,56 @@ func (p *Proxy) serve(nc net.Conn) {
 	}
 }
 
-// http serves what comes over c up to the first that makes it a tunnel.
+// http serves the requests that come over c, up to one that makes it a tunnel. All are
+// for one server, as the clients that are tested keep it.
 func (p *Proxy) http(c *client) {
+	var up net.Conn
 	for {
 		req, err := http.ReadRequest(c.in)
 		if err != nil {
-			return
+			break
+		}
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			break
 		}
 		p.note(req.Method + " " + req.RequestURI)
-		body, err := io.ReadAll(req.Body)
-		want := "Basic " + base64.StdEncoding.EncodeToString([]byte(p.cfg.Credentials))
-		switch {
-		case err != nil:
-			return
-		case p.cfg.Credentials != "" && req.Header.Get("Proxy-Authorization") != want:
-			answer(c, http.StatusProxyAuthRequired)
+		if status := p.refusal(req); status != 0 {
+			answer(c, status)
 			continue
-		case p.cfg.Refuse != 0:
-			answer(c, p.cfg.Refuse)
-			continue
-		}
-		up := p.dial(req.Host)
-		if req.Method != http.MethodConnect {
-			up = p.dial(req.URL.Host)
 		}
 		if up == nil {
-			answer(c, http.StatusBadGateway)
-			continue
+			if up = p.dial(req.URL.Host); up == nil {
+				answer(c, http.StatusBadGateway)
+				continue
+			}
+			defer p.leave(up)
+			if req.Method == http.MethodConnect {
+				_, _ = io.WriteString(c, "HTTP/1.1 200 Connection established\r\n\r\n")
+				p.join(c, up)
+				return
+			}
+			p.work.Go(func() {
+				pass(c, up)
+				end(c.Conn)
+			})
 		}
-		if req.Method == http.MethodConnect {
-			_, err = io.WriteString(c, "HTTP/1.1 200 Connection established\r\n\r\n")
-		} else {
-			req.Header.Del("Proxy-Authorization")
-			req.Header.Set("Via", "1.1 proxytest")
-			req.Body = io.NopCloser(strings.NewReader(string(body)))
-			err = req.Write(up)
+		req.Header.Del("Proxy-Authorization")
+		req.Header.Set("Via", "1.1 proxytest")
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		if err := req.Write(up); err != nil {
+			break
 		}
-		if err == nil {
-			p.join(c, up)
-		}
-		p.leave(up)
-		return
 	}
+}
+
+// refusal is the status with which a request is refused; 0: it is not.
+func (p *Proxy) refusal(req *http.Request) int {
+	want := "Basic " + base64.StdEncoding.EncodeToString([]byte(p.cfg.Credentials))
+	if p.cfg.Credentials != "" && req.Header.Get("Proxy-Authorization") != want {
+		return http.StatusProxyAuthRequired
+	}
+	return p.cfg.Refuse
 }
 
 func answer(c *client, status int) {
