@@ -358,7 +358,7 @@ func explain(err error) error {
 		hint = "is this an HTTP/1.1 server, and the scheme of the URL the right one?"
 	case f.Class == stream.TLS && errors.As(err, new(tls.RecordHeaderError)):
 		hint = "this port speaks no TLS: use http:// instead of https://"
-	case f.Class == stream.TLS && f.Peer():
+	case f.Class == stream.TLS && f.ByPeer():
 		hint = "the server refused the client: show it a certificate with --cert FILE and --key FILE"
 	case f.Class == stream.TLS:
 		hint = "trust its certificate with --cacert FILE, or --insecure"

@@ -67,9 +67,9 @@ func (f *Failure) Key() string {
 // other than 200 or a wrong content type, HTML section 9.2.3.
 func (f *Failure) Permanent() bool { return f.Class == Status || f.Class == ContentType }
 
-// Peer reports whether it is the server that broke TLS off: what it found wrong is
+// ByPeer reports whether it is the server that broke TLS off: what it found wrong is
 // with the client, and mostly the want of a certificate.
-func (f *Failure) Peer() bool { return isRemote(f.Err) }
+func (f *Failure) ByPeer() bool { return isRemote(f.Err) }
 
 func isRemote(err error) bool {
 	var op *net.OpError

@@ -445,7 +445,7 @@ func TestClientCertificate(t *testing.T) {
 						return
 					}
 					p.subscribe(0, "")
-					if f := p.expect("closed: tls").failure; !f.Peer() {
+					if f := p.expect("closed: tls").failure; !f.ByPeer() {
 						t.Errorf("%q is not known for the server's verdict", f)
 					}
 					p.send(1)
