@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 
 	"github.com/sseload/sseload/pkg/target"
@@ -28,7 +29,7 @@ func tlsFor(base *tls.Config, hostPort string) *tls.Config {
 	c := base.Clone()
 	c.ServerName = hostPort
 	if host, _, err := net.SplitHostPort(hostPort); err == nil {
-		c.ServerName = host
+		c.ServerName, _, _ = strings.Cut(host, "%") // certificates know no zones
 	}
 	return c
 }

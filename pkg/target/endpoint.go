@@ -61,7 +61,7 @@ func newEndpoint(s endpointSpec) (*Endpoint, error) {
 	if !isToken(s.method) {
 		return nil, specErrorf("", "%q is not a request method", s.method)
 	}
-	e := &Endpoint{Method: s.method, Scheme: loc.scheme, Host: loc.authority, HostPort: loc.hostPort(), hasBody: s.body != ""}
+	e := &Endpoint{Method: s.method, Scheme: loc.scheme, Host: withoutZone(loc.authority), HostPort: loc.hostPort(), hasBody: s.body != ""}
 	if e.path, err = ParseTemplate(loc.path, s.keys); err != nil {
 		return nil, err
 	}
@@ -265,7 +265,7 @@ func (e *Endpoint) AppendRedirected(dst, scratch []byte, r Redirect, v Vars, las
 	}
 	dst = append(dst, escape(u.RequestURI())...) // a Location may hold a space, which browsers encode
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
-	dst = append(dst, u.Host...)
+	dst = append(dst, withoutZone(u.Host)...)
 	dst = append(dst, "\r\n"...)
 	if forward {
 		dst = append(dst, proxyHeader(way)...)
@@ -306,16 +306,28 @@ func (e *Endpoint) URL(v Vars) (*url.URL, error) {
 	return u, nil
 }
 
-// authority is the host and port to dial, without the scheme's default port.
+// authority is the host and port to dial, without the scheme's default port, as it
+// stands in a URL.
 func (e *Endpoint) authority() string {
+	const zone = "%25" // RFC 6874 section 2
 	host, port, err := net.SplitHostPort(e.HostPort)
-	if err != nil || port != map[string]string{"http": "80", "https": "443"}[e.Scheme] {
-		return e.HostPort
-	}
-	if strings.Contains(host, ":") {
-		return "[" + host + "]"
+	switch {
+	case err != nil || port != map[string]string{"http": "80", "https": "443"}[e.Scheme]:
+		return strings.Replace(e.HostPort, "%", zone, 1)
+	case strings.Contains(host, ":"):
+		return "[" + strings.Replace(host, "%", zone, 1) + "]"
 	}
 	return host
+}
+
+// withoutZone is an authority without the zone of an IPv6 address, which means
+// nothing to anybody else, RFC 6874 section 4.
+func withoutZone(authority string) string {
+	at, end := strings.IndexByte(authority, '%'), strings.IndexByte(authority, ']')
+	if at < 0 || end < at {
+		return authority
+	}
+	return authority[:at] + authority[end:]
 }
 
 // Request is the request for v in the form of package net/http.

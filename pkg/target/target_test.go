@@ -332,6 +332,7 @@ func TestRedacted(t *testing.T) {
 
 func TestHostPort(t *testing.T) {
 	for raw, want := range map[string]string{
+		"http://[fe80::1%25eth0]/": "[fe80::1%eth0]:80", "http://[fe80::1%25eth0]:81/": "[fe80::1%eth0]:81",
 		"http://h": "h:80", "https://h/x": "h:443", "http://h:81": "h:81", "http://[::1]/": "[::1]:80", "http://[::1]:8080/": "[::1]:8080",
 	} {
 		u, err := url.Parse(raw)

@@ -244,3 +244,16 @@ func TestResolveByWay(t *testing.T) {
 		t.Errorf("no proxy there: %v", err)
 	}
 }
+
+// TestZonesStayHere: they are for this machine to dial, and no server's business.
+func TestZonesStayHere(t *testing.T) {
+	tg, err := New(Spec{URL: "http://[fe80::1%25eth0]:8123/x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, r := request(t, tg.Subscribe, Vars{}, "")
+	raw, _ := tg.Subscribe.AppendRedirected(nil, nil, Redirect{To: mustURL(t, "http://[fe80::2%25eth1]/y")}, Vars{}, nil)
+	if moved := parse(t, string(raw)); r.Host != "[fe80::1]:8123" || moved.Host != "[fe80::2]" {
+		t.Errorf("hosts %s and %s", r.Host, moved.Host)
+	}
+}
