@@ -241,7 +241,7 @@ func full() *result.File {
 			PayloadBytes: new(100), Payload: new("marker"), EventType: new("chat"),
 		},
 		Target: result.Target{URL: "http://127.0.0.1:8123/events?room={room}",
-			SendURL: new("http://127.0.0.1:8123/rooms/{room}/messages"), Kind: "reference",
+			SendURL: new("http://127.0.0.1:8123/rooms/{room}/messages"), Kind: "reference", Proxy: new("http://127.0.0.1:3128"),
 			Faults: []result.Fault{{Fault: "drop,every=7", Injected: new(int64(2))}}},
 		Engine: "epoll",
 		Clock:  &result.Clock{Kind: "monotonic", Receipt: new("kernel"), OffsetNS: new(int64(-1500)), OffsetErrorNS: new(int64(200))},
