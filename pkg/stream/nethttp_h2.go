@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -42,6 +43,8 @@ func newH2Dialer(cfg Config, c *webClient) *h2Dialer {
 	return h
 }
 
+func (h *h2Dialer) follows(scheme string) bool { return scheme == "http" || scheme == "https" }
+
 // dial implements [carrierDialer].
 func (h *h2Dialer) dial(ctx context.Context, o origin, source netip.Addr) (carrier, int64, error) {
 	t := &trip{clock: h.cfg.Clock, source: source}
@@ -59,7 +62,7 @@ func (h *h2Dialer) dial(ctx context.Context, o origin, source netip.Addr) (carri
 		_ = nc.Close()
 		return nil, 0, fmt.Errorf("speak HTTP/2 with %s: %w", o.hostPort, err)
 	}
-	c := &h2Conn{ClientConn: cc, origin: o, frames: frames}
+	c := &h2Conn{ClientConn: cc, origin: o, frames: frames, streams: map[context.Context]struct{}{}}
 	// Only the server's settings say how many streams it allows.
 	select {
 	case <-frames.settled:
@@ -79,16 +82,22 @@ type h2Conn struct {
 	origin origin
 	frames *frameConn
 
-	mu      sync.Mutex
-	streams int // open, or about to be
+	mu sync.Mutex
+	// streams are open, or about to be, each by the context of its request.
+	streams map[context.Context]struct{}
+	left    chan struct{} // closed when one is over; nil while nobody waits for that
 }
 
 func (c *h2Conn) usable() bool { return c.Err() == nil && !c.frames.goAway.Load() }
 
-func (c *h2Conn) done() {
+func (c *h2Conn) done(ctx context.Context) {
 	c.mu.Lock()
-	c.streams--
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	delete(c.streams, ctx)
+	if c.left != nil {
+		close(c.left)
+		c.left = nil
+	}
 }
 
 func (c *h2Conn) close() {
@@ -96,31 +105,55 @@ func (c *h2Conn) close() {
 	_ = c.Close() // always nil
 }
 
-// reserve takes a stream's place.
-func (c *h2Conn) reserve() error {
+// reserve takes the place of a stream for the request of ctx.
+func (c *h2Conn) reserve(ctx context.Context) error {
+	for {
+		left, err := c.tryReserve(ctx)
+		if left == nil {
+			return err
+		}
+		select {
+		case <-left:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tryReserve is reserve, but where it must be tried again once left is closed.
+func (c *h2Conn) tryReserve(ctx context.Context) (left <-chan struct{}, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.Reserve() != nil {
 		if !c.usable() {
-			return errUnsent
+			return nil, errUnsent
+		}
+		for other := range c.streams {
+			if other.Err() != nil { // its client has gone, and its place is free in a moment
+				if c.left == nil {
+					c.left = make(chan struct{})
+				}
+				return c.left, nil
+			}
 		}
 		// A stream that was cancelled may still count, until the server has
 		// confirmed that it is there: then RoundTrip waits for that.
-		if c.InFlight() <= c.streams {
-			return streamLimit(c.streams)
+		if c.InFlight() <= len(c.streams) {
+			return nil, streamLimit(len(c.streams))
 		}
 	}
-	c.streams++
-	return nil
+	c.streams[ctx] = struct{}{}
+	return nil, nil
 }
 
 func (c *h2Conn) roundTrip(req *http.Request, _ *trip) (*http.Response, error) {
-	if err := c.reserve(); err != nil {
+	ctx := req.Context()
+	if err := c.reserve(ctx); err != nil {
 		return nil, err
 	}
 	resp, err := c.RoundTrip(req)
 	if err != nil {
-		c.done()
+		c.done(ctx)
 		return nil, c.explain(err)
 	}
 	return resp, nil
@@ -169,7 +202,7 @@ func (c *h2Conn) reset(e *h2StreamError) *Failure {
 	case e.Code == refusedStream:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return streamLimit(max(0, c.streams-1))
+		return streamLimit(max(0, len(c.streams)-1))
 	}
 	return failuref(Reset, "the server reset the stream, error %#x", e.Code)
 }
@@ -214,7 +247,11 @@ func (c *frameConn) Read(p []byte) (int, error) {
 		c.failed.CompareAndSwap(nil, ferr)
 	}
 	if err != nil {
-		c.failed.CompareAndSwap(nil, &frameFailure{err: err})
+		cause := err
+		if errors.Is(err, io.EOF) {
+			cause = io.ErrUnexpectedEOF // a connection has no end that is in order while it has streams
+		}
+		c.failed.CompareAndSwap(nil, &frameFailure{err: cause})
 	}
 	return n, err
 }

@@ -63,12 +63,11 @@ func newH3Dialer(cfg Config) *h3Dialer {
 	return h
 }
 
+func (h *h3Dialer) follows(scheme string) bool { return scheme == "https" }
+
 // dial implements [carrierDialer]. A host that redirects lead to may have several
 // addresses: the first that answers is taken.
 func (h *h3Dialer) dial(ctx context.Context, o origin, source netip.Addr) (carrier, int64, error) {
-	if o.scheme != "https" {
-		return nil, 0, failuref(Protocol, "redirect to %s, which HTTP/3 cannot follow: it needs https", o.reached())
-	}
 	addrs, err := h.addrs(ctx, o)
 	if err != nil {
 		return nil, 0, err
@@ -156,7 +155,7 @@ func (c *h3Conn) free() {
 
 func (c *h3Conn) usable() bool { return c.quic.Context().Err() == nil && !c.goAway.Load() }
 
-func (c *h3Conn) done() { c.streams.Add(-1) }
+func (c *h3Conn) done(context.Context) { c.streams.Add(-1) }
 
 func (c *h3Conn) close() {
 	_ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "") // it has ended, whatever that says
@@ -183,7 +182,7 @@ func (c *h3Conn) roundTrip(req *http.Request, t *trip) (*http.Response, error) {
 	}
 	switch {
 	case state.Load() == opened:
-		c.done()
+		c.done(req.Context())
 	case req.Context().Err() == nil && c.usable():
 		// Nothing was sent, and nothing has failed.
 		c.goAway.Store(true)

@@ -41,8 +41,9 @@ type carrier interface {
 	roundTrip(*http.Request, *trip) (*http.Response, error)
 	// explain is the failure that err, of the reading of a body, stands for.
 	explain(err error) error
-	// done says that a stream that roundTrip opened is over.
-	done()
+	// done says that the stream that roundTrip opened for the context of a request is
+	// over.
+	done(context.Context)
 	// usable reports whether the connection takes further streams, but for a limit
 	// to their number.
 	usable() bool
@@ -50,6 +51,8 @@ type carrier interface {
 }
 
 type carrierDialer interface {
+	// follows reports whether URLs of the scheme can be reached.
+	follows(scheme string) bool
 	// dial connects to o. at is when that was established, before a handshake where
 	// the two can be told apart.
 	dial(ctx context.Context, o origin, source netip.Addr) (c carrier, at int64, err error)
@@ -87,7 +90,7 @@ func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := p.trip(req, t)
 	if errors.Is(err, errUnsent) {
-		resp, err = p.trip(req, t)
+		resp, err = p.trip(req, t) // once: a server that takes no request at all must not be hammered
 	}
 	if err != nil && req.Body != nil {
 		_ = req.Body.Close() // of memory
@@ -96,6 +99,9 @@ func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (p *pool) trip(req *http.Request, t *trip) (*http.Response, error) {
+	if !p.dialer.follows(req.URL.Scheme) {
+		return nil, failuref(Protocol, "redirect to %s, which HTTP/%s cannot follow", req.URL, p.cfg.Target.HTTP)
+	}
 	c, err := p.acquire(req.Context(), t.vars.Client, origin{req.URL.Scheme, target.HostPort(req.URL)})
 	if err != nil {
 		return nil, err
@@ -107,7 +113,7 @@ func (p *pool) trip(req *http.Request, t *trip) (*http.Response, error) {
 		p.release(c)
 		return nil, err
 	}
-	resp.Body = &sharedBody{ReadCloser: resp.Body, p: p, c: c}
+	resp.Body = &sharedBody{ReadCloser: resp.Body, p: p, c: c, ctx: req.Context()}
 	return resp, nil
 }
 
@@ -226,6 +232,7 @@ type sharedBody struct {
 	io.ReadCloser
 	p    *pool
 	c    *sharedConn
+	ctx  context.Context // of the request
 	once sync.Once
 }
 
@@ -242,7 +249,7 @@ func (b *sharedBody) Read(p []byte) (int, error) {
 func (b *sharedBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.once.Do(func() {
-		b.c.done()
+		b.c.done(b.ctx)
 		b.p.release(b.c)
 	})
 	return err
