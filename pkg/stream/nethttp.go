@@ -125,7 +125,7 @@ func (s *shard) end(a *attempt, w *wait, err error) {
 			err = f // it is what the context was ended for
 		}
 	}
-	s.fail(a, w.trip.classify(err))
+	s.fail(a, w.trip.moved.through(s.cfg.Target.Subscribe, w.trip.classify(err)))
 }
 
 func (n *netHTTP) run(a *attempt, w *wait) error {

@@ -85,10 +85,14 @@ func (h *h3Dialer) dial(ctx context.Context, o origin, source netip.Addr) (carri
 }
 
 // addrs are the addresses of o as [net.Dial] takes them. The target's own was
-// looked up before.
+// looked up before. A proxy has no part in it: those that there are speak TCP.
 func (h *h3Dialer) addrs(ctx context.Context, o origin) ([]string, error) {
-	if o.hostPort == h.dialer.end.HostPort {
-		return []string{h.dialer.end.Addr.String()}, nil
+	way, err := h.dialer.end.Way(o.scheme, o.hostPort)
+	if err != nil {
+		return nil, err
+	}
+	if way.Proxy == nil && way.Addr.IsValid() {
+		return []string{way.Addr.String()}, nil
 	}
 	host, port, err := net.SplitHostPort(o.hostPort)
 	if err != nil {
@@ -176,7 +180,11 @@ func (c *h3Conn) roundTrip(req *http.Request, t *trip) (*http.Response, error) {
 			c.streams.Add(1)
 		}
 	}})
-	resp, err := c.RoundTrip(req.WithContext(ctx))
+	req = req.WithContext(ctx)
+	if req.Body == http.NoBody {
+		req.Body = nil // else it takes a goroutine to find that out
+	}
+	resp, err := c.RoundTrip(req)
 	if err == nil {
 		return resp, nil
 	}
