@@ -54,7 +54,7 @@ func (h *h2Dialer) dial(ctx context.Context, o origin, source netip.Addr) (carri
 	}
 	if secure, ok := nc.(*tls.Conn); ok && secure.ConnectionState().NegotiatedProtocol != "h2" {
 		_ = nc.Close()
-		return nil, 0, failuref(Protocol, "%s does not offer HTTP/2 (by ALPN)", o.reached())
+		return nil, 0, failuref(Protocol, "%s does not offer HTTP/2 (by ALPN)", o.hostPort)
 	}
 	frames := &frameConn{Conn: nc, settled: make(chan struct{}), gone: make(chan struct{})}
 	cc, err := h.transport.NewClientConn(context.WithValue(ctx, frameConnKey{}, frames), "http", o.hostPort)
@@ -62,7 +62,7 @@ func (h *h2Dialer) dial(ctx context.Context, o origin, source netip.Addr) (carri
 		_ = nc.Close()
 		return nil, 0, fmt.Errorf("speak HTTP/2 with %s: %w", o.hostPort, err)
 	}
-	c := &h2Conn{ClientConn: cc, origin: o, frames: frames, streams: map[context.Context]struct{}{}}
+	c := &h2Conn{ClientConn: cc, origin: o, frames: frames, streams: map[*http.Request]struct{}{}}
 	// Only the server's settings say how many streams it allows.
 	select {
 	case <-frames.settled:
@@ -83,17 +83,16 @@ type h2Conn struct {
 	frames *frameConn
 
 	mu sync.Mutex
-	// streams are open, or about to be, each by the context of its request.
-	streams map[context.Context]struct{}
-	left    chan struct{} // closed when one is over; nil while nobody waits for that
+	streams map[*http.Request]struct{} // open, or about to be
+	left    chan struct{}              // closed when one is over; nil while nobody waits for that
 }
 
 func (c *h2Conn) usable() bool { return c.Err() == nil && !c.frames.goAway.Load() }
 
-func (c *h2Conn) done(ctx context.Context) {
+func (c *h2Conn) done(req *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.streams, ctx)
+	delete(c.streams, req)
 	if c.left != nil {
 		close(c.left)
 		c.left = nil
@@ -105,23 +104,23 @@ func (c *h2Conn) close() {
 	_ = c.Close() // always nil
 }
 
-// reserve takes the place of a stream for the request of ctx.
-func (c *h2Conn) reserve(ctx context.Context) error {
+// reserve takes the place of a stream for req.
+func (c *h2Conn) reserve(req *http.Request) error {
 	for {
-		left, err := c.tryReserve(ctx)
+		left, err := c.tryReserve(req)
 		if left == nil {
 			return err
 		}
 		select {
 		case <-left:
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-req.Context().Done():
+			return req.Context().Err()
 		}
 	}
 }
 
 // tryReserve is reserve, but where it must be tried again once left is closed.
-func (c *h2Conn) tryReserve(ctx context.Context) (left <-chan struct{}, err error) {
+func (c *h2Conn) tryReserve(req *http.Request) (left <-chan struct{}, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.Reserve() != nil {
@@ -129,7 +128,7 @@ func (c *h2Conn) tryReserve(ctx context.Context) (left <-chan struct{}, err erro
 			return nil, errUnsent
 		}
 		for other := range c.streams {
-			if other.Err() != nil { // its client has gone, and its place is free in a moment
+			if other.Context().Err() != nil { // its client has gone, and its place is free in a moment
 				if c.left == nil {
 					c.left = make(chan struct{})
 				}
@@ -142,18 +141,17 @@ func (c *h2Conn) tryReserve(ctx context.Context) (left <-chan struct{}, err erro
 			return nil, streamLimit(len(c.streams))
 		}
 	}
-	c.streams[ctx] = struct{}{}
+	c.streams[req] = struct{}{}
 	return nil, nil
 }
 
 func (c *h2Conn) roundTrip(req *http.Request, _ *trip) (*http.Response, error) {
-	ctx := req.Context()
-	if err := c.reserve(ctx); err != nil {
+	if err := c.reserve(req); err != nil {
 		return nil, err
 	}
 	resp, err := c.RoundTrip(req)
 	if err != nil {
-		c.done(ctx)
+		c.done(req)
 		return nil, c.explain(err)
 	}
 	return resp, nil

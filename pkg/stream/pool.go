@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"sync"
 
@@ -41,9 +40,8 @@ type carrier interface {
 	roundTrip(*http.Request, *trip) (*http.Response, error)
 	// explain is the failure that err, of the reading of a body, stands for.
 	explain(err error) error
-	// done says that the stream that roundTrip opened for the context of a request is
-	// over.
-	done(context.Context)
+	// done says that the stream that roundTrip opened for a request is over.
+	done(*http.Request)
 	// usable reports whether the connection takes further streams, but for a limit
 	// to their number.
 	usable() bool
@@ -113,7 +111,7 @@ func (p *pool) trip(req *http.Request, t *trip) (*http.Response, error) {
 		p.release(c)
 		return nil, err
 	}
-	resp.Body = &sharedBody{ReadCloser: resp.Body, p: p, c: c, ctx: req.Context()}
+	resp.Body = &sharedBody{ReadCloser: resp.Body, p: p, c: c, req: req}
 	return resp, nil
 }
 
@@ -121,7 +119,7 @@ func (p *pool) trip(req *http.Request, t *trip) (*http.Response, error) {
 // and waits until it is there. Without an error it must be released.
 func (p *pool) acquire(ctx context.Context, client int, o origin) (*sharedConn, error) {
 	group := client / max(1, p.cfg.StreamsPerConnection)
-	c, err := p.join(group, o)
+	c, err := p.join(group, o) //nolint:contextcheck // the connection is not for this client alone
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +230,7 @@ type sharedBody struct {
 	io.ReadCloser
 	p    *pool
 	c    *sharedConn
-	ctx  context.Context // of the request
+	req  *http.Request
 	once sync.Once
 }
 
@@ -249,7 +247,7 @@ func (b *sharedBody) Read(p []byte) (int, error) {
 func (b *sharedBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.once.Do(func() {
-		b.c.done(b.ctx)
+		b.c.done(b.req)
 		b.p.release(b.c)
 	})
 	return err
@@ -263,6 +261,3 @@ func streamLimit(allowed int) *Failure {
 
 // at names the server in err.
 func (o origin) at(err error) error { return fmt.Errorf("%s: %w", o.hostPort, err) }
-
-// reached is the URL of o, for messages.
-func (o origin) reached() *url.URL { return &url.URL{Scheme: o.scheme, Host: o.hostPort} }

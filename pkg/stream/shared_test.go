@@ -52,6 +52,8 @@ type sharedServer struct {
 	// retire has the server end its connections once their streams have ended,
 	// die ends them at once and listens no more.
 	retire, die func()
+	// crash, with HTTP/3, ends the server without a word.
+	crash func()
 }
 
 // serveShared serves h, at most streams at once on a connection.
@@ -111,6 +113,7 @@ func (s *sharedServer) serveH3(t *testing.T, cfg *tls.Config, streams int, h htt
 		s.conns.Add(1)
 		return ctx
 	}}
+	s.crash = func() { _ = errors.Join(transport.Close(), udp.Close()) }
 	s.run(t, func() error { return srv.ServeListener(ln) }, srv.Shutdown, func() error {
 		return errors.Join(srv.Close(), ln.Close(), transport.Close(), udp.Close())
 	})
@@ -180,6 +183,7 @@ func gateway(t *testing.T, handle func(*peer)) http.Handler {
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
+		defer resp.Body.Close()
 		for _, name := range []string{"Content-Type", "Content-Encoding", "Location"} {
 			if v := resp.Header.Get(name); v != "" {
 				w.Header().Set(name, v)
@@ -378,6 +382,27 @@ func TestSharedServerDies(t *testing.T) {
 		}
 		if n := next.conns.Load(); n != clients/each {
 			t.Errorf("%d connections, want %d", n, clients/each)
+		}
+	})
+}
+
+// TestH3ServerCrashes: the next datagram is answered by the system, and all streams
+// of the connection end.
+func TestH3ServerCrashes(t *testing.T) {
+	theseEngines(t, []Kind{NetHTTP, R3Labs}, func(t *testing.T, k Kind) {
+		s := serveShared(t, sharedWays[2], 100, says())
+		p := start(t, k, Config{Target: at(t, s.spec("/")), Clients: 2, StreamsPerConnection: 2})
+		p.subscribe(0, "")
+		p.expect("opened")
+		s.crash()
+		p.subscribe(1, "")
+		ids := 0
+		for range 2 {
+			f := p.expect("closed: reset")
+			ids += 1 << f.id
+		}
+		if ids != 3 {
+			t.Errorf("the same one ended twice")
 		}
 	})
 }
