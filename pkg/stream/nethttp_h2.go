@@ -82,7 +82,7 @@ type h2Conn struct {
 	origin origin
 	frames *frameConn
 
-	mu sync.Mutex
+	mu      sync.Mutex
 	streams map[*http.Request]struct{} // open, or about to be
 	left    chan struct{}              // closed when one is over; nil while nobody waits for that
 }
