@@ -45,7 +45,7 @@ func newSubscribeClient(cfg Config) *webClient {
 		c.Transport = &asWritten{RoundTripper: c.shared, end: c.end}
 	}
 	if cfg.Head != nil {
-		c.Transport = &heads{c.Transport}
+		c.Transport = &headTeller{c.Transport}
 	}
 	return c
 }

@@ -45,8 +45,8 @@ func newH2Dialer(cfg Config, c *webClient) *h2Dialer {
 
 func (h *h2Dialer) follows(scheme string) bool { return scheme == "http" || scheme == "https" }
 
-// dial implements [carrierDialer].
-func (h *h2Dialer) dial(ctx context.Context, o origin, source netip.Addr) (carrier, int64, error) {
+// dial implements [trunkDialer].
+func (h *h2Dialer) dial(ctx context.Context, o originKey, source netip.Addr) (trunk, int64, error) {
 	t := &trip{clock: h.cfg.Clock, source: source}
 	nc, err := h.client.dial(t.in(ctx), h.dialer, o.hostPort, o.scheme == "https")
 	if err != nil {
@@ -76,10 +76,10 @@ func (h *h2Dialer) dial(ctx context.Context, o origin, source netip.Addr) (carri
 	return nil, 0, err
 }
 
-// h2Conn is a carrier.
+// h2Conn is a trunk.
 type h2Conn struct {
 	*http.ClientConn
-	origin origin
+	origin originKey
 	frames *frameConn
 
 	mu      sync.Mutex
@@ -157,7 +157,7 @@ func (c *h2Conn) roundTrip(req *http.Request, _ *trip) (*http.Response, error) {
 	return resp, nil
 }
 
-// explain implements [carrier]. Most of the errors of package net/http's HTTP/2
+// explain implements [trunk]. Most of the errors of package net/http's HTTP/2
 // have no type that can be named.
 func (c *h2Conn) explain(err error) error {
 	f := new(Failure)

@@ -65,9 +65,9 @@ func newH3Dialer(cfg Config) *h3Dialer {
 
 func (h *h3Dialer) follows(scheme string) bool { return scheme == "https" }
 
-// dial implements [carrierDialer]. A host that redirects lead to may have several
+// dial implements [trunkDialer]. A host that redirects lead to may have several
 // addresses: the first that answers is taken.
-func (h *h3Dialer) dial(ctx context.Context, o origin, source netip.Addr) (carrier, int64, error) {
+func (h *h3Dialer) dial(ctx context.Context, o originKey, source netip.Addr) (trunk, int64, error) {
 	addrs, err := h.addrs(ctx, o)
 	if err != nil {
 		return nil, 0, err
@@ -86,7 +86,7 @@ func (h *h3Dialer) dial(ctx context.Context, o origin, source netip.Addr) (carri
 
 // addrs are the addresses of o as [net.Dial] takes them. The target's own was
 // looked up before. A proxy has no part in it: those that there are speak TCP.
-func (h *h3Dialer) addrs(ctx context.Context, o origin) ([]string, error) {
+func (h *h3Dialer) addrs(ctx context.Context, o originKey) ([]string, error) {
 	way, err := h.dialer.end.Way(o.scheme, o.hostPort)
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (h *h3Dialer) addrs(ctx context.Context, o origin) ([]string, error) {
 	return addrs, nil
 }
 
-func (h *h3Dialer) connect(ctx context.Context, o origin, addr string, source netip.Addr) (*h3Conn, error) {
+func (h *h3Dialer) connect(ctx context.Context, o originKey, addr string, source netip.Addr) (*h3Conn, error) {
 	nd := net.Dialer{Control: h.dialer.control}
 	if source.IsValid() {
 		nd.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
@@ -138,10 +138,10 @@ func (h *h3Dialer) connect(ctx context.Context, o origin, addr string, source ne
 	return c, nil
 }
 
-// h3Conn is a carrier.
+// h3Conn is a trunk.
 type h3Conn struct {
 	*http3.ClientConn
-	origin    origin
+	origin    originKey
 	udp       *net.UDPConn
 	transport *quic.Transport
 	quic      *quic.Conn
@@ -199,7 +199,7 @@ func (c *h3Conn) roundTrip(req *http.Request, t *trip) (*http.Response, error) {
 	return nil, c.explain(err)
 }
 
-// explain implements [carrier].
+// explain implements [trunk].
 func (c *h3Conn) explain(err error) error { return quicFailure(c.origin.at(err), true) }
 
 // quicFailure gives errors of QUIC and HTTP/3 that have a class of their own that

@@ -23,7 +23,7 @@ import (
 // clients are redirected to another origin.
 type pool struct {
 	cfg    Config
-	dialer carrierDialer
+	dialer trunkDialer
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup // dials
@@ -33,8 +33,8 @@ type pool struct {
 	closed bool
 }
 
-// carrier is a connection of HTTP/2 or 3.
-type carrier interface {
+// trunk is a connection of HTTP/2 or 3.
+type trunk interface {
 	// roundTrip makes a request on a stream of its own. Its error is errUnsent, a
 	// *Failure, or to be classified.
 	roundTrip(*http.Request, *trip) (*http.Response, error)
@@ -48,33 +48,33 @@ type carrier interface {
 	close()
 }
 
-type carrierDialer interface {
+type trunkDialer interface {
 	// follows reports whether URLs of the scheme can be reached.
 	follows(scheme string) bool
 	// dial connects to o. at is when that was established, before a handshake where
 	// the two can be told apart.
-	dial(ctx context.Context, o origin, source netip.Addr) (c carrier, at int64, err error)
+	dial(ctx context.Context, o originKey, source netip.Addr) (c trunk, at int64, err error)
 }
 
 // errUnsent is for a request of which the server can know nothing, as the
 // connection takes no more of them: it can be made on another one.
 var errUnsent = errors.New("the server takes no more requests on the connection")
 
-// origin is where a connection leads to, RFC 6454 section 4.
-type origin struct{ scheme, hostPort string }
+// originKey is where a connection leads to, RFC 6454 section 4.
+type originKey struct{ scheme, hostPort string }
 
 // sharedConn is a connection, or the dial for one.
 type sharedConn struct {
-	origin origin
+	origin originKey
 	cancel context.CancelFunc // of the dial
 	ready  chan struct{}      // closed when the rest is known
 	err    error
-	carrier
+	trunk
 	at    int64 // when it was established
 	users int   // attempts that wait for it or have a stream
 }
 
-func newPool(cfg Config, d carrierDialer) *pool {
+func newPool(cfg Config, d trunkDialer) *pool {
 	p := &pool{cfg: cfg, dialer: d, groups: map[int][]*sharedConn{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
@@ -100,7 +100,7 @@ func (p *pool) trip(req *http.Request, t *trip) (*http.Response, error) {
 	if !p.dialer.follows(req.URL.Scheme) {
 		return nil, failuref(Protocol, "redirect to %s, which HTTP/%s cannot follow", req.URL, p.cfg.Target.HTTP)
 	}
-	c, err := p.acquire(req.Context(), t.vars.Client, origin{req.URL.Scheme, target.HostPort(req.URL)})
+	c, err := p.acquire(req.Context(), t.vars.Client, originKey{req.URL.Scheme, target.HostPort(req.URL)})
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (p *pool) trip(req *http.Request, t *trip) (*http.Response, error) {
 
 // acquire finds or makes the connection to o for the client of the given number,
 // and waits until it is there. Without an error it must be released.
-func (p *pool) acquire(ctx context.Context, client int, o origin) (*sharedConn, error) {
+func (p *pool) acquire(ctx context.Context, client int, o originKey) (*sharedConn, error) {
 	group := client / max(1, p.cfg.StreamsPerConnection)
 	c, err := p.join(group, o) //nolint:contextcheck // the connection is not for this client alone
 	if err != nil {
@@ -136,7 +136,7 @@ func (p *pool) acquire(ctx context.Context, client int, o origin) (*sharedConn, 
 	return c, nil
 }
 
-func (p *pool) join(group int, o origin) (*sharedConn, error) {
+func (p *pool) join(group int, o originKey) (*sharedConn, error) {
 	p.mu.Lock()
 	var found *sharedConn
 	var idle []*sharedConn
@@ -168,13 +168,16 @@ func (p *pool) join(group int, o origin) (*sharedConn, error) {
 }
 
 // start dials, with p locked.
-func (p *pool) start(group int, o origin) *sharedConn {
+func (p *pool) start(group int, o originKey) *sharedConn {
 	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.Timeout)
 	c := &sharedConn{origin: o, cancel: cancel, ready: make(chan struct{})}
 	p.groups[group] = append(p.groups[group], c)
 	p.work.Go(func() {
 		defer cancel()
-		c.carrier, c.at, c.err = p.dialer.dial(ctx, o, sourceFor(p.cfg.Sources, group))
+		c.trunk, c.at, c.err = p.dialer.dial(ctx, o, sourceFor(p.cfg.Sources, group))
+		if n := p.cfg.Connections; n != nil && c.err == nil {
+			n.Add(1)
+		}
 		close(c.ready)
 	})
 	return c
@@ -221,7 +224,7 @@ func (c *sharedConn) end() {
 	c.cancel()
 	<-c.ready
 	if c.err == nil {
-		c.carrier.close()
+		c.trunk.close()
 	}
 }
 
@@ -260,4 +263,4 @@ func streamLimit(allowed int) *Failure {
 }
 
 // at names the server in err.
-func (o origin) at(err error) error { return fmt.Errorf("%s: %w", o.hostPort, err) }
+func (o originKey) at(err error) error { return fmt.Errorf("%s: %w", o.hostPort, err) }

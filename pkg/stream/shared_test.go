@@ -266,8 +266,9 @@ func TestSharedConnections(t *testing.T) {
 			mu.Unlock()
 			says("data: a\n\n")(w, r)
 		}))
+		var conns atomic.Int64
 		p := start(t, k, Config{
-			Target: at(t, s.spec("/{room}")), Clients: clients, StreamsPerConnection: each,
+			Target: at(t, s.spec("/{room}")), Clients: clients, StreamsPerConnection: each, Connections: &conns,
 		})
 		p.do(func() {
 			p.vars = func(id int) target.Vars { return target.Vars{Client: id, Room: id / each} }
@@ -285,8 +286,8 @@ func TestSharedConnections(t *testing.T) {
 				t.Fatalf("%s: %v", f.text, f.failure)
 			}
 		}
-		if n := int(s.conns.Load()); n != clients/each {
-			t.Errorf("%d connections, want %d", n, clients/each)
+		if n := int(s.conns.Load()); n != clients/each || conns.Load() != int64(n) {
+			t.Errorf("%d connections, of which %d are counted, want %d", n, conns.Load(), clients/each)
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -573,11 +574,6 @@ func TestSharedClose(t *testing.T) {
 			}
 			<-r.Context().Done()
 		}))
-		silent, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer silent.Close()
 		p := &probe{t: t}
 		p.on = func(f fact) {
 			if f.failure != nil {

@@ -10,12 +10,12 @@ import (
 	"github.com/sseload/sseload/pkg/target"
 )
 
-// heads shows the head of each response, also of those that http.Client keeps for
+// headTeller shows the head of each response, also of those that http.Client keeps for
 // itself, to the trip that it belongs to.
-type heads struct{ http.RoundTripper }
+type headTeller struct{ http.RoundTripper }
 
 // RoundTrip implements [http.RoundTripper].
-func (h *heads) RoundTrip(req *http.Request) (*http.Response, error) {
+func (h *headTeller) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := h.RoundTripper.RoundTrip(req)
 	if err != nil {
 		return nil, err
