@@ -14,7 +14,8 @@
 //     shard. Linux, plain HTTP. A subscription costs about a quarter of a KiB.
 //   - conn: a goroutine per subscription, and a buffer only with TLS; everywhere.
 //     A subscription costs about 3.3 KiB, with TLS 13 KiB.
-//   - nethttp: package net/http, a peer to measure against.
+//   - nethttp: package net/http, a peer to measure against, and for HTTP/3 the
+//     client of github.com/quic-go/quic-go.
 //   - r3labs: the client of github.com/r3labs/sse/v2, with its own parsing and
 //     its deviations from the specification, for those whose service uses it.
 //

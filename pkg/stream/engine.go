@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sseload/sseload/pkg/sse"
@@ -127,6 +128,9 @@ type Config struct {
 	// HTTP/3: those of the clients with the numbers (see [target.Vars]) from k times
 	// that many on. 0 means 1. With HTTP/1.1 each has its own.
 	StreamsPerConnection int
+	// Connections, when not nil, counts the connections that subscriptions have had,
+	// where several may share one.
+	Connections *atomic.Int64
 	// Head, when not nil, is told of the head of each response, in the engine's
 	// context, before what follows from it: of those to subscriptions, redirects and
 	// refusals included, and of those to sends. v is what the request was made for.

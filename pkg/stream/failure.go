@@ -37,6 +37,7 @@ const (
 	Ended       Class = "ended"        // the server's clean end of an open stream
 	NoPorts     Class = "no ports"     // this machine's local ports are used up
 	NoFiles     Class = "no files"     // this process' file descriptors are used up
+	StreamLimit Class = "stream limit" // the server allows no more streams on the connection
 	Other       Class = "other"
 )
 

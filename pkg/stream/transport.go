@@ -22,12 +22,13 @@ import (
 
 // webClient is package net/http set up so that its requests and what it accepts
 // differ as little as possible from the engines that are built on the machine:
-// HTTP/1.1 only, no proxy, no compression, the same dialling, the same bound on
+// the version of HTTP that was asked for and no other, no proxy, no compression, the same dialling, the same bound on
 // a head, and no header that nobody asked for.
 type webClient struct {
 	http.Client
 	transport *http.Transport
 	end       *target.Endpoint
+	shared    *pool // with HTTP/2 and 3; nil otherwise
 
 	mu     sync.Mutex
 	conns  map[*ownedConn]struct{}
@@ -42,8 +43,14 @@ type trip struct {
 	vars        target.Vars
 	lastEventID []byte
 	moved       *redirects // nil unless redirected
+	// cancel ends the attempt.
+	cancel context.CancelCauseFunc
+	// head takes the head of each response, unless it is nil. Its error ends the
+	// attempt.
+	head func(*http.Response, *url.URL) error
 
 	clock     *Clock
+	dialed    int64
 	connected atomic.Int64
 	requested atomic.Int64
 	answered  atomic.Bool              // a byte of a response has arrived
@@ -247,6 +254,9 @@ func (nc *ownedConn) Close() error {
 
 // close closes all connections. Requests must have ended.
 func (c *webClient) close() {
+	if c.shared != nil {
+		c.shared.close()
+	}
 	c.mu.Lock()
 	c.closed = true
 	for nc := range c.conns {

@@ -235,10 +235,14 @@ func (t *Target) Plain() bool {
 
 // Resolve finds the addresses of the target's hosts, or of the proxies before them,
 // by name look-up and one trial connection each, and stores them in the endpoints. Of
-// Unix sockets it only tries whether something listens there. The error is a
-// [*net.DNSError] or a dial error, wrapped with the host and port it concerns.
+// Unix sockets it only tries whether something listens there, and with HTTP/3 see
+// [LookupQUIC]. The error is a [*net.DNSError] or a dial error, wrapped with the host and port it concerns.
 func (t *Target) Resolve(ctx context.Context, timeout time.Duration) error {
-	if err := t.Subscribe.resolve(ctx, timeout); err != nil {
+	look := Lookup
+	if t.HTTP == HTTP3 {
+		look = LookupQUIC
+	}
+	if err := t.Subscribe.resolve(ctx, timeout, look); err != nil {
 		return err
 	}
 	if t.Send == nil {
@@ -248,10 +252,13 @@ func (t *Target) Resolve(ctx context.Context, timeout time.Duration) error {
 		t.Send.Addr = t.Subscribe.Addr
 		return nil
 	}
-	return t.Send.resolve(ctx, timeout)
+	return t.Send.resolve(ctx, timeout, Lookup)
 }
 
-func (e *Endpoint) resolve(ctx context.Context, timeout time.Duration) error {
+// lookup is [Lookup] or [LookupQUIC].
+type lookup func(ctx context.Context, hostPort string, timeout time.Duration) (netip.AddrPort, error)
+
+func (e *Endpoint) resolve(ctx context.Context, timeout time.Duration, look lookup) error {
 	w, err := e.Way(e.Scheme, e.HostPort)
 	if err != nil {
 		return err
@@ -263,7 +270,7 @@ func (e *Endpoint) resolve(ctx context.Context, timeout time.Duration) error {
 	if given, ok := e.routes.resolved(w); ok {
 		hostPort = given.String()
 	}
-	addr, err := Lookup(ctx, hostPort, timeout)
+	addr, err := look(ctx, hostPort, timeout)
 	if err != nil && w.Proxy != nil {
 		return fmt.Errorf("the proxy %s: %w", Redacted(w.Proxy.String()), err)
 	}
