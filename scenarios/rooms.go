@@ -34,6 +34,10 @@ type Rooms struct {
 // go on, so that what is under way is counted and not lost.
 const drainAfterInterrupt = 2 * time.Second
 
+// mostSilence is for how long a server that took messages may refuse them all, while its
+// streams are open and would be opened again.
+const mostSilence = time.Second
+
 // ErrNotSent says that the target takes no messages. It comes with the first
 // [*stream.Failure] of a send, if there was one.
 var ErrNotSent = errors.New("no message could be sent")
@@ -134,6 +138,7 @@ func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
 		defer timer.Stop()
 		over = timer.C
 	}
+	var silent time.Time // since when no send has come to anything; zero when one has
 	for r.Iterations == 0 || sent.begun < r.Iterations {
 		if sent.begun > 0 && r.Interval > 0 {
 			if err := s.people.Hold(ctx, r.Interval); err != nil {
@@ -160,18 +165,32 @@ func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
 		if err != nil {
 			return err
 		}
-		if it.Silent {
-			// A server that ends may refuse sends before the streams are seen to end.
-			if err := s.people.Hold(ctx, settleQuiet); err != nil {
-				return err
-			}
-			if s.people.Live().Open == 0 {
-				continue // they will be back
-			}
+		if !it.Silent {
+			silent = time.Time{}
+			continue
+		}
+		if silent.IsZero() {
+			silent = time.Now()
+		}
+		// A server that ends may refuse sends before the streams are seen to end.
+		if err := s.people.Hold(ctx, settleQuiet); err != nil {
+			return err
+		}
+		if !r.mayPass(s, silent) {
 			return silence(fmt.Sprintf(" of iteration %d", sent.begun), it.Failure)
 		}
 	}
 	return nil
+}
+
+// mayPass reports whether a silence since a time may be that of a server that is being
+// started anew, whose clients will be back.
+func (r Rooms) mayPass(s *session, since time.Time) bool {
+	if r.Reconnect == nil {
+		return false
+	}
+	live := s.people.Live()
+	return live.Open == 0 || live.Sent > 0 && time.Since(since) < mostSilence
 }
 
 // silence is the error of sends, of an iteration or of the run, that came to

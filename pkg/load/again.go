@@ -151,11 +151,24 @@ func (s *shard) cameBack(id int, t stream.Timing) {
 	r.LastOpen = max(r.LastOpen, t.Opened)
 	r.Downtime.Record(t.Opened - s.away[id].since)
 	c.back, c.greeted = true, true
+	c.missed = s.outstanding(id)
 	c.dialed = t.Requested
 	if c.dialed == 0 {
 		c.dialed = t.Dialed
 	}
 	s.returned(id)
+}
+
+// outstanding is how many copies client id has not had of the messages that were sent.
+func (s *shard) outstanding(id int) uint32 {
+	if s.p.cfg.Payload == Timestamp {
+		return 0 // nobody knows
+	}
+	n := s.roomOf(id).sends
+	for place := range s.p.sendersPerRoom {
+		n -= min(n, s.entry(id, place).count())
+	}
+	return n
 }
 
 // returned ends client id's absence.

@@ -461,8 +461,8 @@ func (p *Population) finishIteration() iteration {
 	return all
 }
 
-// Settle waits until nothing has arrived for quiet, but no longer than most, so
-// that strays are counted too.
+// Settle waits until each send has an outcome and nothing has arrived for quiet, but no
+// longer than most, so that strays are counted too.
 func (p *Population) Settle(ctx context.Context, quiet, most time.Duration) {
 	deadline := time.NewTimer(most)
 	defer deadline.Stop()
@@ -471,11 +471,11 @@ func (p *Population) Settle(ctx context.Context, quiet, most time.Duration) {
 	for before := p.Live().Activity; ; {
 		select {
 		case <-ticker.C:
-			now := p.Live().Activity
-			if now == before {
+			live := p.Live()
+			if live.Activity == before && live.Begun <= live.Sent+live.Unsent {
 				return
 			}
-			before = now
+			before = live.Activity
 		case <-p.ended:
 			return
 		case <-deadline.C:

@@ -49,7 +49,7 @@ type shard struct {
 type client struct {
 	dialed   int64  // the first time; once it has come back, when the stream was asked for that it has
 	awaited  uint32 // the iteration whose copies are waited for
-	missed   uint32 // copies of messages that were sent while it was away, and have not come
+	missed   uint32 // copies that it had not had when it came back, and has not had since; while it is away, of the messages since
 	gaveUp   uint32 // the iteration in which its send failed
 	sent     uint32 // the sequence number of its latest message
 	begun    uint32 // that of the latest one which has begun
