@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sseload/sseload/pkg/stream/http1"
 	"github.com/sseload/sseload/pkg/target"
 )
 
@@ -121,6 +122,9 @@ func newEpoll(cfg Config) (Engine, error) {
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock}
+	if cfg.Head != nil {
+		e.disp.head = func(h *http1.Head) { e.cfg.tellHead(cfg.Handler.Vars(e.disp.id), e.moved[e.disp.id], h) }
+	}
 	e.sends = sendPool{e: e, limit: cfg.SendConnections}
 	for i := range e.conns {
 		e.conns[i].fd = -1
