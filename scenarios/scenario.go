@@ -76,6 +76,7 @@ type Load struct {
 	StreamsPerConnection int
 	EventType            string // empty: events of every type count
 	Slow                 load.SlowReaders
+	Affinity             load.Affinity // how the backends of the clients show
 	Labels               result.Labels
 }
 

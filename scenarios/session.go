@@ -99,7 +99,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	cfg.Ramp, cfg.Timeout, cfg.Sources = s.ask.Ramp, s.ask.Timeout, s.ask.Sources
 	cfg.SendConnections, cfg.MaxEventSize = s.ask.SendConnections, s.ask.MaxEventSize
 	cfg.EventType, cfg.Slow = s.ask.EventType, s.ask.Slow
-	cfg.StreamsPerConnection = s.ask.StreamsPerConnection
+	cfg.StreamsPerConnection, cfg.Affinity = s.ask.StreamsPerConnection, s.ask.Affinity
 	if s.people, err = load.New(cfg); err != nil {
 		return err
 	}
@@ -204,6 +204,7 @@ func (s *session) close(ctx context.Context, why error, mainPhase string) (*resu
 	run.TotalNS = int64(total)
 	traffic := result.Traffic(totals.Traffic)
 	run.Traffic = &traffic
+	s.recordAffinity(totals)
 	err := s.recordConnect(totals)
 	s.recordCost(seen, mainPhase, totals)
 	s.memoryPerClient(totals.Connect.Opened)

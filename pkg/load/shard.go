@@ -33,6 +33,7 @@ type shard struct {
 	draining        bool           // the sending is over, and slow readers read freely
 	frozen          bool           // the account is closed
 	recorder        recorder
+	where           whereabouts
 	lastRead        int64 // when the read was that gave the event before
 
 	payload []byte

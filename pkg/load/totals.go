@@ -14,6 +14,7 @@ type Totals struct {
 	Delivery Delivery
 	Slow     SlowReading
 	Traffic  Traffic
+	Backends Backends         // empty unless [Config.Affinity] asks
 	ReadLag  metric.Histogram // handling minus kernel receive time, per read; ns
 }
 
@@ -75,6 +76,8 @@ func newTotals() Totals {
 	return Totals{
 		Connect: Connect{Failures: map[string]int{}, Drops: map[string]int{}, Texts: map[string]string{}},
 		Sends:   Sends{Failures: map[string]int{}, Texts: map[string]string{}},
+
+		Backends: Backends{Clients: map[string]int{}},
 	}
 }
 
@@ -151,6 +154,7 @@ func (t *Totals) merge(o *Totals) {
 	d.Worst = worst(append(d.Worst, o.Delivery.Worst...))
 
 	t.Slow.merge(&o.Slow)
+	t.Backends.merge(&o.Backends)
 	t.Traffic.Events += o.Traffic.Events
 	t.Traffic.Comments += o.Traffic.Comments
 	t.ReadLag.Merge(&o.ReadLag)
@@ -179,6 +183,7 @@ func (s *shard) finish() {
 	d, sends := &s.recorder.Delivery, &s.recorder.Sends
 	sends.CalledOff = sends.Due - sends.Attempted
 	sends.Unanswered = sends.Attempted - sends.Latency.Count() - sends.Failed()
+	s.findWhereabouts()
 	var affected []Client
 	for id := range s.clients {
 		c := &s.clients[id]
@@ -203,6 +208,7 @@ func (s *shard) finish() {
 		}
 		a.Lost = a.Expected - a.Received
 		d.Lost += a.Lost
+		s.lost(id, a.Lost)
 		if m := s.recorder.perClient[id]; m != nil {
 			a.Duplicate, a.Reordered, a.Misrouted, a.Late = m.duplicate, m.reordered, m.misrouted, m.late
 			a.Received += a.Duplicate + a.Misrouted

@@ -287,6 +287,8 @@ func full() *result.File {
 		Profiles: []result.Profile{{Kind: "cpu", Phase: "send", Source: "pprof", StartNS: 3e6, ElapsedNS: 2e9,
 			File: "run.profiles/rooms-6-send-cpu.pb.gz", Flame: "run.profiles/rooms-6-send-cpu.folded", Unit: "nanoseconds",
 			Total: 2e9, Samples: 200, Top: []result.Function{{Name: "main.serve", Flat: 1e9, Cumulative: 2e9}}}},
+		Affinity: &result.Affinity{By: "cookie", Name: "SRV", Backends: []result.Backend{{Name: "b1", Clients: 2}, {Name: "b2", Clients: 1}},
+			Other: 1, Unknown: 1, Rooms: 2, RoomsSplit: 1, Moved: 1, LostInSplitRooms: new(int64(1)), LostInOtherRooms: new(int64(1))},
 		Interrupted: true,
 		Aborted:     new("the target went away"),
 		Notes:       []string{"a note"},
