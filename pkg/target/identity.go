@@ -93,6 +93,10 @@ func cookieHeader(pairs []string) ([]header, error) {
 	return []header{{name: "Cookie", value: value, private: true}}, nil
 }
 
+// IsToken reports whether s can be the name of a header or a cookie, RFC 9110 section
+// 5.6.2.
+func IsToken(s string) bool { return isToken(s) }
+
 // isValue reports whether s may stand in a header, as far as it would not break the
 // request: RFC 9110 section 5.5.
 func isValue(s string) bool { return !strings.ContainsAny(s, "\r\n\x00") }
