@@ -23,6 +23,12 @@
 // receive. A request is never sent twice: whether a server that closed the
 // connection under it has taken the message cannot be known.
 //
+// A server is reached by the ways that package target knows: an address, a Unix socket,
+// or a proxy. Engine epoll writes requests to an HTTP proxy in absolute form; tunnels,
+// by CONNECT or SOCKS5, are for the others. A Unix socket gives no receive times, and
+// its listener makes clients wait by EAGAIN when its queue is full, which counts
+// against the time to open.
+//
 // Subscriptions may be slow readers ([Config]): what they leave unread fills their
 // small receive buffer and then the server's, as with a client on a bad line.
 //

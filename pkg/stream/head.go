@@ -14,7 +14,7 @@ import (
 func (c *Config) tellHead(v target.Vars, moved *redirects, h *http1.Head) {
 	var u *url.URL
 	if moved != nil {
-		u = moved.to
+		u = moved.To
 	} else {
 		var err error
 		if u, err = c.Target.Subscribe.URL(v); err != nil {

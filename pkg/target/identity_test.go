@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"net/url"
 	"runtime"
 	"strings"
@@ -55,7 +56,7 @@ func TestCredentialsAreEachClientsOwn(t *testing.T) {
 				t.Errorf("%s: Cookie %q, want %q", what, got, c.cookie)
 			}
 		}
-		gone := parse(t, string(tg.Subscribe.AppendRedirected(nil, elsewhere, v, nil)))
+		gone := redirected(t, tg, elsewhere, v)
 		if gone.Header.Get("Authorization") != "" || gone.Header.Get("Cookie") != "" {
 			t.Errorf("another origin is shown %v", gone.Header)
 		}
@@ -243,6 +244,13 @@ func mustParse(t *testing.T, raw string) *url.URL {
 	return u
 }
 
+// redirected is the subscribe request for v as it goes on to u.
+func redirected(t *testing.T, tg *Target, u *url.URL, v Vars) *http.Request {
+	t.Helper()
+	raw, _ := tg.Subscribe.AppendRedirected(nil, nil, Redirect{To: u}, v, nil)
+	return parse(t, string(raw))
+}
+
 func TestCookieJar(t *testing.T) {
 	home := "http://a.test/events/1"
 	for _, c := range []struct {
@@ -285,7 +293,7 @@ func TestCookieJar(t *testing.T) {
 			tg.Jar.Keep(1, mustParse(t, home), sets(c.sent...))
 			v := Vars{Client: c.client}
 			if c.to != "" {
-				r := parse(t, string(tg.Subscribe.AppendRedirected(nil, mustParse(t, c.to), v, nil)))
+				r := redirected(t, tg, mustParse(t, c.to), v)
 				if got := strings.Join(r.Header["Cookie"], "|"); got != c.want {
 					t.Errorf("redirected to %s with %q, want %q", c.to, got, c.want)
 				}
