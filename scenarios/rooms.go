@@ -216,6 +216,9 @@ func (r Rooms) record(s *session, sent *sending) error {
 		out.Misrouted, out.Late, out.Foreign = &d.Misrouted, &d.Late, &d.Foreign
 		out.Unordered = &d.Unordered
 		out.ClientsAffected = &d.Affected
+		if a := s.run.Affinity; a != nil {
+			a.LostInSplitRooms, a.LostInOtherRooms = &s.totals.Backends.LostInSplit, &s.totals.Backends.LostElsewhere
+		}
 	}
 	for _, c := range d.Worst {
 		out.Clients = append(out.Clients, result.ClientDetail(c))

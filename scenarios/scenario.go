@@ -79,6 +79,7 @@ type Load struct {
 	EventType            string // empty: events of every type count
 	Slow                 load.SlowReaders
 	Reconnect            *stream.Jitter // as in [load.Config]
+	Affinity             load.Affinity  // how the backends of the clients show
 	Labels               result.Labels
 }
 

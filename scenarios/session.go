@@ -104,6 +104,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	cfg.SendConnections, cfg.MaxEventSize = s.ask.SendConnections, s.ask.MaxEventSize
 	cfg.EventType, cfg.Slow, cfg.Reconnect = s.ask.EventType, s.ask.Slow, s.ask.Reconnect
 	cfg.StreamsPerConnection = s.ask.StreamsPerConnection
+	cfg.Affinity = s.ask.Affinity
 	if s.people, err = load.New(cfg); err != nil {
 		return err
 	}
@@ -230,6 +231,7 @@ func (s *session) close(ctx context.Context, why error, mainPhase string) (*resu
 	run.TotalNS = int64(total)
 	traffic := result.Traffic(totals.Traffic)
 	run.Traffic = &traffic
+	s.recordAffinity(totals)
 	err := errors.Join(s.recordConnect(totals), s.recordReconnect(&totals.Reconnect))
 	s.recordCost(seen, mainPhase, totals)
 	s.memoryPerClient(totals.Connect.Opened)

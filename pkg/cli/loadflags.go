@@ -35,17 +35,19 @@ type requestFlags struct {
 	origin   string
 	insecure bool
 	caCert   string
+	identity identityFlags
 	reach    reachFlags
 }
 
 func (f *requestFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "header `'Name: value'` of the subscribe request; may hold {room} and {client}")
-	flags.StringVar(&f.bearer, "bearer", "", "`TOKEN` of an Authorization header")
+	flags.StringVar(&f.bearer, "bearer", "", "`TOKEN` of an Authorization header; may hold {room} and {client}, as --user and --cookie may")
 	flags.StringVar(&f.user, "user", "", "`NAME:PASSWORD` of an Authorization header")
 	flags.StringArrayVar(&f.cookies, "cookie", nil, "cookie `NAME=VALUE`")
 	flags.StringVar(&f.origin, "origin", "", "`ORIGIN` header, as a browser would send it")
 	flags.BoolVar(&f.insecure, "insecure", false, "do not verify the server's certificate")
 	flags.StringVar(&f.caCert, "cacert", "", "PEM `FILE` with the certificates to trust instead of the system's")
+	f.identity.add(flags)
 	f.reach.add(flags)
 }
 
@@ -53,11 +55,12 @@ func (f *requestFlags) add(flags *pflag.FlagSet) {
 // as it is the same for all clients.
 func (f *requestFlags) authorization() http.Header {
 	r := http.Request{Header: http.Header{}}
-	if name, password, ok := strings.Cut(f.user, ":"); ok {
+	if user, ok := everyones(f.user); ok {
+		name, password, _ := strings.Cut(user, ":")
 		r.SetBasicAuth(name, password)
 	}
-	if f.bearer != "" {
-		r.Header.Set("Authorization", "Bearer "+f.bearer)
+	if token, ok := everyones(f.bearer); ok {
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	for _, line := range f.headers {
 		name, value, ok := strings.Cut(line, ":")
@@ -68,10 +71,22 @@ func (f *requestFlags) authorization() http.Header {
 	return r.Header
 }
 
+// everyones is what a credential is for every client, if it is the same for all.
+func everyones(credential string) (string, bool) {
+	t, err := target.ParseTemplate(credential, target.SubscribeKeys)
+	if credential == "" || err != nil || t.Uses(target.Client) || t.Uses(target.Room) {
+		return "", false
+	}
+	return string(t.Append(nil, target.Vars{})), true
+}
+
 func (f *requestFlags) spec(rawURL string) (target.Spec, error) {
 	s := target.Spec{
 		URL: rawURL, Headers: f.headers, Bearer: f.bearer, User: f.user, Cookies: f.cookies,
 		Origin: f.origin, Insecure: f.insecure, UserAgent: "sseload/" + version(),
+	}
+	if err := f.identity.spec(&s); err != nil {
+		return s, err
 	}
 	if f.caCert != "" {
 		pem, err := os.ReadFile(f.caCert)
@@ -126,6 +141,7 @@ type loadFlags struct {
 	labels    labels
 	outputs   []string
 	profile   profileFlags
+	affinity  affinityFlags
 	strict    bool
 
 	noReconnect bool
@@ -155,6 +171,7 @@ func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
 	flags.Var(&f.labels, "label", "what the tables say of the run: machine=…, type=…, env=…, or names of your own")
 	addOutputFlag(flags, &f.outputs)
 	f.profile.add(flags)
+	f.affinity.add(flags)
 	f.request.add(flags)
 }
 
@@ -166,6 +183,9 @@ func (f *loadFlags) check() error {
 	if f.noReconnect && f.jitter != (jitter{}) {
 		return usagef("leave one of them out", "--reconnect-jitter: with --no-reconnect no stream is opened again")
 	}
+	if err := f.affinity.check(); err != nil {
+		return err
+	}
 	return f.streamFlags.check()
 }
 
@@ -175,6 +195,7 @@ func (f *loadFlags) asked(n int, sources addresses, l result.Labels) scenarios.L
 		Clients: n, RoomSize: int(f.roomSize), Engine: stream.Kind(f.engine),
 		Ramp:    load.Ramp{Rate: float64(f.connectRate), Concurrency: int(f.connectConcurrency)},
 		Timeout: f.timeout, Sources: sources, MaxEventSize: int(f.maxEventSize), EventType: f.event, Labels: l,
+		Affinity: f.affinity.affinity(),
 	}
 	if !f.noReconnect {
 		asked.Reconnect = (*stream.Jitter)(&f.jitter)
@@ -317,6 +338,9 @@ func (f *loadFlags) execute(parent context.Context, a *App, s scenarios.Server, 
 	started := time.Now()
 	at, err := f.preflight(ctx, a, s, sends)
 	if err != nil {
+		return err
+	}
+	if err := f.request.identity.load(ctx, slices.Max(f.clients)); err != nil {
 		return err
 	}
 	profiles, err := f.profile.profiles(outputs)

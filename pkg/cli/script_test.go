@@ -61,6 +61,8 @@ const scriptDir = "testdata/script"
 //	refuses HOST:PORT                 nothing listens there
 //	express                           start the Express server; its URL is $EXPRESS, and
 //	                                  where its inspector listens $INSPECT
+//	haproxy NAME FILE                 start it with that configuration, in which
+//	                                  fd@3 is where it listens; its URL is $NAME
 //	validate FILE                     it is a record as the schema wants it
 //	field FILE PATH [<|>] VALUE       what stands at PATH, as in runs.0.engine
 //	narrow FILE COLUMNS               no line is wider
@@ -88,6 +90,8 @@ func TestScripts(t *testing.T) {
 				return canTerminal(), nil
 			case "express":
 				return expressInstalled()
+			case "haproxy":
+				return haproxyInstalled()
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
@@ -133,9 +137,10 @@ func TestScripts(t *testing.T) {
 				need(ts, args, 1, "validate FILE")
 				ts.Check(resulttest.Check(schema, []byte(ts.ReadFile(args[0]))))
 			},
-			"field":  field,
-			"narrow": narrow,
-			"child":  child,
+			"haproxy": haproxy,
+			"field":   field,
+			"narrow":  narrow,
+			"child":   child,
 			"gone": func(ts *testscript.TestScript, _ bool, args []string) {
 				need(ts, args, 1, "gone VAR")
 				w, ok := the(ts).children[args[0]]

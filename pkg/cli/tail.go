@@ -104,12 +104,19 @@ func (o *tailOptions) run(parent context.Context, a *App, rawURL string) error {
 	if err := t.Resolve(ctx, min(o.timeout, resolveTimeout)); err != nil {
 		return unreachable(t, err)
 	}
+	if err := o.request.identity.load(ctx, 1); err != nil {
+		return err
+	}
 	clock := stream.NewClock()
 	follower := &tail{o: o, app: a, print: o.printer(a.Stdout), done: make(chan error, 1)}
-	//nolint:contextcheck // an engine lives until Close
-	follower.engine, err = stream.New(kind, stream.Config{
+	cfg := stream.Config{
 		Target: t, Clients: 1, Handler: follower, Clock: clock, Timeout: o.timeout, MaxEventSize: int(o.maxEventSize),
-	})
+	}
+	if t.Jar != nil {
+		cfg.Head = func(v target.Vars, h stream.ResponseHead) { t.Jar.Keep(v.Client, h.URL, h.Fields) }
+	}
+	//nolint:contextcheck // an engine lives until Close
+	follower.engine, err = stream.New(kind, cfg)
 	if err != nil {
 		return err
 	}

@@ -62,6 +62,7 @@ type Config struct {
 	// EventSource does, with that jitter. A client that never opened is not tried
 	// again.
 	Reconnect *stream.Jitter
+	Affinity  Affinity
 }
 
 // MinPayloadSize is the least PayloadSize that every marker fits in.
@@ -106,6 +107,7 @@ const hopelessAfter = 100
 // New makes a Population and starts its engines. Close must be called.
 func New(cfg Config) (*Population, error) {
 	cfg.RoomSize = min(cfg.RoomSize, cfg.Clients)
+	cfg.Target.Jar.Empty() // the clients are new ones
 	p := &Population{
 		cfg: cfg, clock: stream.NewClock(), run: newRunName(), sendersPerRoom: 1,
 		arrived: make(chan struct{}, 1), ended: make(chan struct{}),
@@ -149,12 +151,19 @@ func (s *shard) start(endRoom, sendConnections int) error {
 	for i := range s.rooms {
 		s.rooms[i].sender = -1
 	}
-	var err error
-	s.engine, err = stream.New(p.cfg.Engine, stream.Config{
+	if p.cfg.Affinity.By != NoAffinity {
+		s.where.of = make([]place, n)
+	}
+	cfg := stream.Config{
 		Target: p.cfg.Target, Clients: n, Handler: s, Clock: p.clock, Timeout: p.cfg.Timeout,
 		SendConnections: sendConnections, Sources: p.cfg.Sources, MaxEventSize: p.cfg.MaxEventSize,
 		Slow: s.isSlow, SlowRate: p.cfg.Slow.Rate, StreamsPerConnection: p.cfg.StreamsPerConnection,
-	})
+	}
+	if s.hears() {
+		cfg.Head = s.head
+	}
+	var err error
+	s.engine, err = stream.New(p.cfg.Engine, cfg)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,8 @@ type shard struct {
 	again           *stream.Reconnector // nil: who ends is dropped
 	away            map[int]*absence    // of the clients that are
 	returning       int                 // how many of them [Population.Drain] waits for
-	lastRead        int64               // when the read was that gave the event before
+	where           whereabouts
+	lastRead        int64 // when the read was that gave the event before
 
 	payload []byte
 

@@ -17,6 +17,7 @@ type Totals struct {
 	Reconnect Reconnecting
 	Traffic   Traffic
 	ReadLag   metric.Histogram // handling minus kernel receive time, per read; ns
+	Backends  Backends         // empty unless [Config.Affinity] asks
 }
 
 // Traffic is what the clients read, whatever it was.
@@ -79,6 +80,7 @@ func newTotals() Totals {
 		Sends:   Sends{Failures: map[string]int{}, Texts: map[string]string{}},
 
 		Reconnect: newReconnecting(),
+		Backends:  Backends{Clients: map[string]int{}},
 	}
 }
 
@@ -156,6 +158,7 @@ func (t *Totals) merge(o *Totals) {
 
 	t.Slow.merge(&o.Slow)
 	t.Reconnect.merge(&o.Reconnect)
+	t.Backends.merge(&o.Backends)
 	t.Traffic.Events += o.Traffic.Events
 	t.Traffic.Comments += o.Traffic.Comments
 	t.ReadLag.Merge(&o.ReadLag)
@@ -185,6 +188,7 @@ func (s *shard) finish() {
 	sends.CalledOff = sends.Due - sends.Attempted
 	sends.Unanswered = sends.Attempted - sends.Latency.Count() - sends.Failed()
 	s.finishAbsences()
+	s.findWhereabouts()
 	var affected []Client
 	for id := range s.clients {
 		c := &s.clients[id]
@@ -209,6 +213,7 @@ func (s *shard) finish() {
 		}
 		a.Lost = a.Expected - a.Received
 		d.Lost += a.Lost
+		s.lost(id, a.Lost)
 		if m := s.recorder.perClient[id]; m != nil {
 			a.Duplicate, a.Reordered, a.Misrouted, a.Late = m.duplicate, m.reordered, m.misrouted, m.late
 			a.Received += a.Duplicate + a.Misrouted

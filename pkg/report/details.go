@@ -27,12 +27,18 @@ type metric struct {
 // details renders one metric a row and one run a column, in as many tables as
 // the width asks for. A limit below detailWidth, if not 0, narrows them.
 func (t table) details(limit int, escape func(string) string) ([]string, error) {
-	if limit <= 0 || limit > detailWidth {
-		limit = detailWidth
-	}
 	metrics := t.connectMetrics()
 	if t.rooms {
 		metrics = t.roomsMetrics()
+	}
+	return t.blocks(limit, escape, func(rows []row) grid { return t.block(rows, metrics) })
+}
+
+// blocks renders the rows in tables that are no wider than limit, nor than
+// detailWidth; block makes the table of some.
+func (t table) blocks(limit int, escape func(string) string, block func([]row) grid) ([]string, error) {
+	if limit <= 0 || limit > detailWidth {
+		limit = detailWidth
 	}
 	var out []string
 	for rest := t.rows; len(rest) > 0; {
@@ -40,7 +46,7 @@ func (t table) details(limit int, escape func(string) string) ([]string, error) 
 		n := min(detailRuns, len(rest))
 		for ; n > 0; n-- {
 			var err error
-			if text, err = t.block(rest[:n], metrics).render(escape); err != nil {
+			if text, err = block(rest[:n]).render(escape); err != nil {
 				return nil, err
 			}
 			if n == 1 || width(text) <= limit {
@@ -107,6 +113,7 @@ func (t table) connectMetrics() []metric {
 			latencyMetric(l.name+" max", l.of, func(l *result.Latency) *int64 { return l.MaxNS }))
 	}
 	m = append(m, t.commentsMetric()...)
+	m = append(m, t.affinityMetrics()...)
 	m = append(m, t.injectedMetrics()...)
 	m = append(m,
 		metric{"connections/s", func(r *result.Run) string {
@@ -179,6 +186,7 @@ func (t table) roomsMetrics() []metric {
 		m = append(m, t.droppedMetrics()...)
 	}
 	m = append(m, t.reconnectMetrics()...)
+	m = append(m, t.affinityMetrics()...)
 	m = append(m, t.injectedMetrics()...)
 	m = append(m, t.timeMetrics("copy",
 		func(r *result.Run) *float64 { return r.TargetProcess.CPUPerCopyNS },

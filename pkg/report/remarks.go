@@ -96,6 +96,7 @@ func (r row) remarks() []remark {
 		s.sends(r.run)
 		s.delivery(r.run)
 	}
+	s.affinity(r.run.Affinity)
 	s.examples(r.run)
 	s.notes(r.run)
 	return s

@@ -69,9 +69,10 @@ type Run struct {
 	Phases        []Phase       `json:"phases"`
 	Samples       []Sample      `json:"samples"`
 	Profiles      []Profile     `json:"profiles,omitempty"`
-	Interrupted   bool          `json:"interrupted"` // the user stopped it; figures are partial
-	Aborted       *string       `json:"aborted"`     // why the run ended before its time, e.g. the target went away
-	Notes         []string      `json:"notes"`       // what a reader must know to read the figures right
+	Affinity      *Affinity     `json:"affinity,omitempty"` // null unless it was asked for
+	Interrupted   bool          `json:"interrupted"`        // the user stopped it; figures are partial
+	Aborted       *string       `json:"aborted"`            // why the run ended before its time, e.g. the target went away
+	Notes         []string      `json:"notes"`              // what a reader must know to read the figures right
 }
 
 // Labels are the words of the findings tables that describe a run.
@@ -191,6 +192,31 @@ type Reconnect struct {
 	ReplayedTwice *int64 `json:"replayed_twice"` // null too when copies have no names
 	// ReplayLatency is of the Replayed; they are in [Delivery].Latency too.
 	ReplayLatency *Latency `json:"replay_latency"`
+}
+
+// Affinity is which of several servers, the backends, the clients that opened were on:
+// those still open at the end of the run, and the others where they were last.
+type Affinity struct {
+	By       string    `json:"by"`       // what names the backend: "cookie" or "header"
+	Name     string    `json:"name"`     // of the cookie or the header
+	Backends []Backend `json:"backends"` // those with the most clients first, at most 256
+	Other    int       `json:"other"`    // clients on further ones
+	Unknown  int       `json:"unknown"`  // clients of which it does not show
+	// Rooms are those with a client that opened; the clients of RoomsSplit were on more
+	// than one backend.
+	Rooms      int `json:"rooms"`
+	RoomsSplit int `json:"rooms_split"`
+	Moved      int `json:"moved"` // clients that came back to another backend
+	// The lost copies by whether their room spans several backends; null when the
+	// scenario sends nothing, or what is lost is not known.
+	LostInSplitRooms *int64 `json:"lost_in_split_rooms"`
+	LostInOtherRooms *int64 `json:"lost_in_other_rooms"`
+}
+
+// Backend is one of the servers behind an address, and how many clients it had.
+type Backend struct {
+	Name    string `json:"name"`
+	Clients int    `json:"clients"`
 }
 
 // FailureExample is one failure of a class, as the system or server put it.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/sseload/sseload/pkg/stream/http1"
 	"github.com/sseload/sseload/pkg/target"
 )
 
@@ -30,6 +31,12 @@ func newConn(cfg Config) Engine {
 	c := &conn{dial: newDialer(cfg.Target, cfg.Target.Subscribe), buf: make([]byte, connBuffer)}
 	c.dial.control = lateBindStamped
 	c.init(cfg, c.begin)
+	if cfg.Head != nil {
+		c.disp.head = func(h *http1.Head) {
+			o := c.subs[c.disp.id].opening
+			c.cfg.tellHead(o.vars, o.moved, h)
+		}
+	}
 	return c
 }
 

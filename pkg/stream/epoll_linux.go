@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sseload/sseload/pkg/stream/http1"
 )
 
 const epollAvailable = true
@@ -120,6 +122,9 @@ func newEpoll(cfg Config) (Engine, error) {
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock}
+	if cfg.Head != nil {
+		e.disp.head = func(h *http1.Head) { e.cfg.tellHead(cfg.Handler.Vars(e.disp.id), e.moved[e.disp.id], h) }
+	}
 	e.sends = sendPool{e: e, limit: cfg.SendConnections}
 	e.full.e = e
 	for i := range e.conns {

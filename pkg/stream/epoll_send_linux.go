@@ -159,6 +159,7 @@ func (s *sendPool) serve(i int32) {
 		return
 	}
 	c.state, c.tag, c.begun = sendBusy, tag, s.e.cfg.Clock.Now()
+	c.head.ask(&s.e.cfg, v)
 	s.e.request, s.e.scratch = s.e.cfg.Target.Send.Append(s.e.request[:0], s.e.scratch, v, nil)
 	s.expect(i)
 	s.write(i, s.e.request)
@@ -296,6 +297,8 @@ func (s *sendPool) finish(i int32, keep bool) {
 	c := &s.conns[i]
 	tag, elapsed := c.tag, time.Duration(s.e.cfg.Clock.Now()-c.begun)
 	f := c.head.failure(s.e.cfg.Target.Send)
+	c.head.tell(&s.e.cfg)
+	c = &s.conns[i] // taken again: Head may have called Send
 	if keep {
 		c.state = sendFree
 		c.resp.Reset()
@@ -313,6 +316,7 @@ func (s *sendPool) fail(i int32, f *Failure) {
 	c := &s.conns[i]
 	tag, ok, begun := c.tag, true, c.begun
 	connecting := c.state == sendConnecting
+	c.head.tell(&s.e.cfg)
 	s.drop(i)
 	if connecting {
 		tag, _, ok = s.take()

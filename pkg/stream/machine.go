@@ -28,6 +28,7 @@ func (m *machine) reset(limit int) {
 type dispatcher struct {
 	h     Handler
 	clock *Clock
+	head  func(*http1.Head) // told of each, first; nil: nobody asks
 
 	m       *machine
 	id      int
@@ -81,6 +82,12 @@ var errClosedUnopened = failuref(ClosedEarly, "the server closed the connection 
 
 // Head implements [http1.Handler].
 func (d *dispatcher) Head(h *http1.Head) error {
+	if d.head != nil {
+		d.head(h)
+		if d.stopped {
+			return nil
+		}
+	}
 	if err := checkHead(h.Status, h.ContentType, h.Location, h.ContentEncoding); err != nil {
 		return err
 	}

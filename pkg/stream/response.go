@@ -13,12 +13,16 @@ type response struct {
 	status    int
 	keepAlive bool
 	excerpt   []byte
+	about     *sent // for [Config.Head]; nil: nobody asks
 }
 
 // Head implements [http1.Handler].
 func (r *response) Head(h *http1.Head) error {
 	r.status, r.keepAlive = h.Status, h.KeepAlive
 	r.excerpt = r.excerpt[:0]
+	if r.about != nil {
+		r.about.keep(h)
+	}
 	return nil
 }
 

@@ -148,6 +148,7 @@ func (s *sender) serve(l *link) bool {
 	}
 	cfg := &s.s.cfg
 	begun := cfg.Clock.Now()
+	l.head.ask(cfg, v)
 	l.request, l.scratch = cfg.Target.Send.Append(l.request[:0], l.scratch, v, nil)
 	_ = l.tcp.SetDeadline(time.Now().Add(cfg.Timeout)) // it can only fail on a closed connection
 	s.s.mu.Unlock()
@@ -161,6 +162,7 @@ func (s *sender) serve(l *link) bool {
 	if err != nil {
 		f = s.failure(err, true)
 	}
+	l.head.tell(cfg)
 	if !keep {
 		delete(s.links, l) // already now another one may be opened
 	}

@@ -3,7 +3,6 @@ package target
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
@@ -29,6 +28,9 @@ type Endpoint struct {
 	body    Template
 	hasBody bool
 
+	jar    *Jar     // of the clients' cookies; nil: they keep none
+	cookie Template // with a jar, the Cookie header that the user gave; it is not in headers
+
 	routes   *routes
 	absolute string // scheme and authority, when a proxy is given requests in absolute form
 	toProxy  string // header line for that proxy alone; may be empty
@@ -46,7 +48,8 @@ type endpointSpec struct {
 	method      string
 	url         string
 	headers     []string
-	credentials []string
+	credentials []header
+	jar         *Jar
 	defaults    []string // header lines that the user's replace
 	userAgent   string
 	keys        []Key
@@ -73,8 +76,7 @@ func newEndpoint(s endpointSpec) (*Endpoint, error) {
 	}
 	if loc.user != nil {
 		pass, _ := loc.user.Password()
-		s.credentials = append([]string{"Authorization: Basic " +
-			base64.StdEncoding.EncodeToString([]byte(loc.user.Username()+":"+pass))}, s.credentials...)
+		s.credentials = append([]header{basic(literal(loc.user.Username() + ":" + pass))}, s.credentials...)
 	}
 	defaults := s.defaults
 	if s.userAgent != "" {
@@ -85,16 +87,15 @@ func newEndpoint(s endpointSpec) (*Endpoint, error) {
 			return nil, err
 		}
 	}
-	for _, line := range s.credentials {
-		if err := e.addHeader(line, nil, true); err != nil {
-			return nil, err
-		}
+	for _, h := range s.credentials {
+		e.setHeader(h)
 	}
 	for _, line := range s.headers {
 		if err := e.addHeader(line, s.keys, false); err != nil {
 			return nil, err
 		}
 	}
+	e.keepCookies(s.jar)
 	for _, h := range e.headers {
 		e.head = concat(e.head, literal(h.name+": "), h.value, literal("\r\n"))
 	}
@@ -121,19 +122,27 @@ func (e *Endpoint) addHeader(line string, keys []Key, private bool) error {
 	h := header{name: name, value: literal(value), private: private}
 	if keys != nil {
 		t, err := ParseTemplate(value, keys)
+		if IsSecret(name) {
+			err = keepSecret(err, fmt.Sprintf("header %q", name))
+		}
 		if err != nil {
 			return err
 		}
 		h.value = t
 	}
+	e.setHeader(h)
+	return nil
+}
+
+// setHeader puts h in the place of one of the same name, if there is one.
+func (e *Endpoint) setHeader(h header) {
 	for i := range e.headers {
-		if strings.EqualFold(e.headers[i].name, name) {
+		if strings.EqualFold(e.headers[i].name, h.name) {
 			e.headers[i] = h
-			return nil
+			return
 		}
 	}
 	e.headers = append(e.headers, h)
-	return nil
 }
 
 // isToken checks s against the token rule, RFC 9110 section 5.6.2.
@@ -152,7 +161,7 @@ func isToken(s string) bool {
 
 // Uses reports whether the request differs by k.
 func (e *Endpoint) Uses(k Key) bool {
-	if e.path.Uses(k) || e.body.Uses(k) {
+	if e.path.Uses(k) || e.body.Uses(k) || e.cookie.Uses(k) {
 		return true
 	}
 	for _, h := range e.headers {
@@ -190,6 +199,9 @@ func (e *Endpoint) Append(dst, scratch []byte, v Vars, lastEventID []byte) (requ
 	dst = append(dst, "\r\n"...)
 	dst = append(dst, e.toProxy...)
 	dst = e.head.Append(dst, v)
+	if e.jar != nil {
+		dst = e.appendCookie(dst, v, nil)
+	}
 	dst = appendLastEventID(dst, lastEventID)
 	return e.appendBody(dst, scratch, e.Method, v)
 }
@@ -280,6 +292,9 @@ func (e *Endpoint) AppendRedirected(dst, scratch []byte, r Redirect, v Vars, las
 		dst = h.value.Append(dst, v)
 		dst = append(dst, "\r\n"...)
 	}
+	if e.jar != nil {
+		dst = e.appendCookie(dst, v, u)
+	}
 	dst = appendLastEventID(dst, lastEventID)
 	if r.GET {
 		return append(dst, "\r\n"...), scratch
@@ -355,6 +370,11 @@ func (e *Endpoint) Request(ctx context.Context, v Vars, lastEventID []byte) (*ht
 	}
 	for _, h := range e.headers {
 		req.Header[http.CanonicalHeaderKey(h.name)] = []string{string(h.value.Append(nil, v))}
+	}
+	if e.jar != nil {
+		if cookie := e.Cookie(v, nil); cookie != "" {
+			req.Header.Set("Cookie", cookie)
+		}
 	}
 	if len(lastEventID) > 0 {
 		req.Header.Set("Last-Event-ID", string(lastEventID))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -28,11 +27,18 @@ type Spec struct {
 	SendBody    *string  // nil: the payload alone
 
 	// Credentials go with the subscribe request, and with the send request when
-	// it has the same scheme, host and port.
+	// it has the same scheme, host and port. They may hold {room} and {client}.
+	// Bearer, User, Token and JWT exclude each other.
 	Bearer  string   // token of an Authorization header
 	User    string   // USER:PASSWORD of an Authorization header
 	Cookies []string // "NAME=VALUE"
-	Origin  string
+	Origin  string   // taken as it is
+	// Token is the token of an Authorization header for each client by its number;
+	// nil: none. It is called for each request, from any goroutine.
+	Token func(client int) string
+	JWT   *JWT // signs the token of an Authorization header; nil: none
+	// CookieJar has each client keep the cookies that it is sent, see [Jar].
+	CookieJar bool
 
 	// Literal takes a URL without a path as it is, not as short for the reference
 	// server's.
@@ -61,6 +67,7 @@ type Target struct {
 	Send      *Endpoint // nil when the target takes no messages
 	TLS       *tls.Config
 	HTTP      Version // of the subscriptions
+	Jar       *Jar    // of the clients' cookies; nil: they keep none
 }
 
 // A SpecError is a mistake in what the user said: nothing was tried yet.
@@ -100,11 +107,14 @@ func New(spec Spec) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{URL: spec.URL, HTTP: spec.HTTP}
-	if t.Subscribe, err = subscribeEndpoint(spec, subURL, auth); err != nil {
+	if spec.CookieJar {
+		t.Jar = NewJar()
+	}
+	if t.Subscribe, err = subscribeEndpoint(spec, subURL, t, auth); err != nil {
 		return nil, err
 	}
 	if sendURL != "" {
-		if t.Send, err = sendEndpoint(spec, sendURL, t.Subscribe, auth); err != nil {
+		if t.Send, err = sendEndpoint(spec, sendURL, t, auth); err != nil {
 			return nil, err
 		}
 	}
@@ -126,7 +136,7 @@ func New(spec Spec) (*Target, error) {
 	return t, nil
 }
 
-func subscribeEndpoint(spec Spec, subURL string, auth []string) (*Endpoint, error) {
+func subscribeEndpoint(spec Spec, subURL string, t *Target, auth []header) (*Endpoint, error) {
 	method, body := strings.ToUpper(spec.Method), ""
 	if spec.Body != nil {
 		body = *spec.Body
@@ -142,7 +152,7 @@ func subscribeEndpoint(spec Spec, subURL string, auth []string) (*Endpoint, erro
 	defaults := []string{"Accept: text/event-stream", "Cache-Control: no-cache"}
 	return newEndpoint(endpointSpec{
 		what: "URL", method: method, url: subURL, headers: spec.Headers, keys: SubscribeKeys,
-		credentials: auth, userAgent: spec.UserAgent, defaults: append(defaults, contentType(body)...), body: body,
+		credentials: auth, jar: t.Jar, userAgent: spec.UserAgent, defaults: append(defaults, contentType(body)...), body: body,
 	})
 }
 
@@ -159,7 +169,7 @@ func contentType(body string) []string {
 	return []string{"Content-Type: text/plain; charset=utf-8"}
 }
 
-func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*Endpoint, error) {
+func sendEndpoint(spec Spec, sendURL string, t *Target, auth []header) (*Endpoint, error) {
 	method := strings.ToUpper(spec.SendMethod)
 	if method == "" {
 		method = "POST"
@@ -178,12 +188,12 @@ func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*End
 	if err != nil {
 		return nil, err
 	}
-	if send.scheme != sub.Scheme || send.hostPort() != sub.HostPort {
+	if send.scheme != t.Subscribe.Scheme || send.hostPort() != t.Subscribe.HostPort {
 		auth = nil
 	}
 	e, err := newEndpoint(endpointSpec{
 		what: "--send-url", method: method, url: sendURL, headers: spec.SendHeaders, keys: SendKeys,
-		credentials: auth, userAgent: spec.UserAgent, defaults: contentType(body), body: body,
+		credentials: auth, jar: t.Jar, userAgent: spec.UserAgent, defaults: contentType(body), body: body,
 	})
 	if err != nil {
 		return nil, err
@@ -193,34 +203,6 @@ func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*End
 			"the send request does not carry {payload}, so no message could be recognised")
 	}
 	return e, nil
-}
-
-// credentials renders spec's credentials as header lines.
-func credentials(spec Spec) ([]string, error) {
-	var lines []string
-	switch {
-	case spec.Bearer != "" && spec.User != "":
-		return nil, specErrorf("", "--bearer and --user exclude each other")
-	case spec.Bearer != "":
-		lines = append(lines, "Authorization: Bearer "+spec.Bearer)
-	case spec.User != "":
-		if !strings.Contains(spec.User, ":") {
-			return nil, specErrorf("write --user NAME:PASSWORD", "--user %q has no colon", spec.User)
-		}
-		lines = append(lines, "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte(spec.User)))
-	}
-	for _, c := range spec.Cookies {
-		if name, _, ok := strings.Cut(c, "="); !ok || name == "" {
-			return nil, specErrorf("write --cookie NAME=VALUE", "--cookie %q is not NAME=VALUE", c)
-		}
-	}
-	if len(spec.Cookies) > 0 {
-		lines = append(lines, "Cookie: "+strings.Join(spec.Cookies, "; "))
-	}
-	if spec.Origin != "" {
-		lines = append(lines, "Origin: "+spec.Origin)
-	}
-	return lines, nil
 }
 
 // AddressesRooms reports whether subscribe requests of different rooms differ.

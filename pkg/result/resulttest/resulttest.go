@@ -144,6 +144,7 @@ func sums(r *result.Run) []error {
 		}
 	}
 	errs = append(errs, traffic(r)...)
+	errs = append(errs, affinity(r)...)
 	if d := r.Delivery; d != nil {
 		equal("delivery.sends.failures together", total(d.Sends.Failures), d.Sends.Failed)
 		if d.Lost != nil && d.Duplicate != nil && d.Misrouted != nil {
@@ -153,6 +154,34 @@ func sums(r *result.Run) []error {
 			equal(fmt.Sprintf("delivery.clients: client %d: received", k.Client),
 				k.Received, k.Expected-k.Lost+k.Duplicate+k.Misrouted)
 		}
+	}
+	return errs
+}
+
+// affinity checks that parts of the affinity are no more than their whole.
+func affinity(r *result.Run) []error {
+	a := r.Affinity
+	if a == nil {
+		return nil
+	}
+	var errs []error
+	clients := a.Other + a.Unknown
+	for _, b := range a.Backends {
+		clients += b.Clients
+	}
+	for _, part := range []struct {
+		what     string
+		n, whole int
+	}{
+		{"clients", clients, r.Connect.Opened}, {"moved", a.Moved, clients}, {"rooms_split", a.RoomsSplit, a.Rooms}, {"rooms", a.Rooms, clients},
+	} {
+		if part.n > part.whole {
+			errs = append(errs, fmt.Errorf("affinity: %s is %d of %d", part.what, part.n, part.whole))
+		}
+	}
+	if in, others := a.LostInSplitRooms, a.LostInOtherRooms; in != nil && others != nil && r.Delivery != nil && r.Delivery.Lost != nil &&
+		*in+*others != *r.Delivery.Lost {
+		errs = append(errs, fmt.Errorf("affinity: %d and %d lost are not the %d of delivery", *in, *others, *r.Delivery.Lost))
 	}
 	return errs
 }
