@@ -148,7 +148,7 @@ func behaviours(t *testing.T) []behaviour {
 			name: "an event over the limit", serve: answer(stream("data: a\n\ndata: " + strings.Repeat("b", 2000) + "\n\n")), maxEvent: 1000,
 			want: []string{"opened", `message "a"`, "closed: protocol"},
 		},
-		responds("a redirect to nowhere", "HTTP/1.1 302 Found\r\n\r\n", "closed: protocol"),
+		responds("a redirect to nowhere", "HTTP/1.1 302 Found\r\n\r\n", "closed: status 302"),
 		responds("a redirect to another scheme", "HTTP/1.1 302 Found\r\nLocation: gopher://localhost/\r\n\r\n", "closed: protocol"),
 		responds("a redirect to nonsense", "HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\n\r\n", "closed: protocol"),
 		responds("a redirect where nobody listens", "HTTP/1.1 302 Found\r\nLocation: "+refusedURL(t)+"\r\n\r\n", "closed: refused"),

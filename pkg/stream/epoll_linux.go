@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sseload/sseload/pkg/sse"
 	"github.com/sseload/sseload/pkg/target"
 )
 
@@ -318,9 +319,10 @@ func (e *epoll) Subscribe(id int, lastEventID []byte) {
 		return
 	}
 	c := &e.conns[id]
-	if lastEventID != nil {
-		c.dec.SetLastEventID(lastEventID)
+	if lastEventID == nil {
+		lastEventID = c.dec.LastEventID()
 	}
+	c.dec.SetLastEventID(sse.ToValid(lastEventID)) // as text, HTML section 9.2.3
 	c.state = waiting
 	e.waiting = append(e.waiting, int32(id))
 }

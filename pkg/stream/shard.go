@@ -5,6 +5,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/sseload/sseload/pkg/sse"
 	"github.com/sseload/sseload/pkg/target"
 )
 
@@ -108,7 +109,7 @@ func (s *shard) Subscribe(id int, lastEventID []byte) {
 	if lastEventID == nil {
 		lastEventID = s.ids[id]
 	}
-	a.dec.SetLastEventID(lastEventID)
+	a.dec.SetLastEventID(sse.ToValid(lastEventID)) // as text, HTML section 9.2.3
 	s.ids[id] = nil
 	a.timing.Dialed = s.cfg.Clock.Now()
 	ctx, cancel := context.WithCancelCause(s.ctx)
