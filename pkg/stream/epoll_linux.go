@@ -121,7 +121,7 @@ func newEpoll(cfg Config) (Engine, error) {
 		done:    make(chan struct{}),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	e.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock}
+	e.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock, read: cfg.Read}
 	e.sends = sendPool{e: e, limit: cfg.SendConnections}
 	for i := range e.conns {
 		e.conns[i].fd = -1

@@ -28,6 +28,7 @@ func (m *machine) reset(limit int) {
 type dispatcher struct {
 	h     Handler
 	clock *Clock
+	read  func(id int, at Stamp) // may be nil
 
 	m       *machine
 	id      int
@@ -42,6 +43,7 @@ type dispatcher struct {
 // or to be classified.
 func (d *dispatcher) write(m *machine, id int, at Stamp, p []byte) error {
 	d.m, d.id, d.at, d.stopped, d.opened = m, id, at, false, false
+	d.tell()
 	d.busy = true
 	n, err := m.resp.Write(p, d)
 	d.busy = false
@@ -60,10 +62,18 @@ func (d *dispatcher) write(m *machine, id int, at Stamp, p []byte) error {
 // response to package net/http.
 func (d *dispatcher) body(dec *sse.Decoder, id int, at Stamp, p []byte) error {
 	d.id, d.at, d.stopped, d.opened = id, at, false, false
+	d.tell()
 	d.busy = true
 	err := dec.Write(p, d)
 	d.busy = false
 	return err
+}
+
+// tell says that something was read.
+func (d *dispatcher) tell() {
+	if d.read != nil {
+		d.read(d.id, d.at)
+	}
 }
 
 // end tells m that the connection ended, and what that means.

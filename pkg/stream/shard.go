@@ -62,7 +62,7 @@ func (s *shard) init(cfg Config, start func(*attempt)) {
 	s.cfg, s.start = cfg, start
 	s.subs = make([]*attempt, cfg.Clients)
 	s.ids = make([][]byte, cfg.Clients)
-	s.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock}
+	s.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock, read: cfg.Read}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.slow = newThrottle(cfg.pace())
 	s.sends.init(s)
