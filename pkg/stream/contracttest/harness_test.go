@@ -83,8 +83,15 @@ func (h *harness) handle(f http.HandlerFunc) string {
 	return h.server.URL + "/" + name
 }
 
-// ask makes a request of the service and returns the answer.
-func (h *harness) ask(t *testing.T, method, url string, body any) *http.Response {
+// reply is the service's answer.
+type reply struct {
+	code     int
+	location string
+	body     []byte
+}
+
+// ask makes a request of the service.
+func (h *harness) ask(t *testing.T, method, url string, body any) reply {
 	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -106,8 +113,7 @@ func (h *harness) ask(t *testing.T, method, url string, body any) *http.Response
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(content))
-	return resp
+	return reply{resp.StatusCode, resp.Header.Get("Location"), content}
 }
 
 // connection is a request for a stream that is being answered.
@@ -137,8 +143,8 @@ type client struct {
 	location    string
 	connections chan *connection
 	told        chan string
-	count       int        // of callbacks; the server's lock guards it
-	mu          sync.Mutex // guards count
+	mu          sync.Mutex
+	count       int // of callbacks
 }
 
 // open asks for a stream from a server of the test's own. params are further ones.
@@ -161,13 +167,13 @@ func (c *client) from(url string, params map[string]any) *client {
 	for name, value := range params {
 		order[name] = value
 	}
-	resp := c.h.ask(c.t, http.MethodPost, c.h.service, order)
-	c.location = resp.Header.Get("Location")
-	if resp.StatusCode/100 != 2 || !strings.HasPrefix(c.location, c.h.service+"/") {
-		c.t.Fatalf("opened with %d, Location %q", resp.StatusCode, c.location)
+	r := c.h.ask(c.t, http.MethodPost, c.h.service, order)
+	c.location = r.location
+	if r.code/100 != 2 || !strings.HasPrefix(c.location, c.h.service+"/") {
+		c.t.Fatalf("opened with %d %s, Location %q", r.code, r.body, c.location)
 	}
 	c.t.Cleanup(func() {
-		if code := c.h.ask(c.t, http.MethodDelete, c.location, nil).StatusCode; code != 204 && code != 404 {
+		if code := c.h.ask(c.t, http.MethodDelete, c.location, nil).code; code != 204 && code != 404 {
 			c.t.Errorf("closed with %d", code)
 		}
 	})
@@ -235,8 +241,8 @@ func described(body []byte) string {
 	return "not a callback: " + string(body)
 }
 
-// told is an event as described.
-func told(typ, data, id string) string { return fmt.Sprintf("%s %q %q", typ, data, id) }
+// told is an event as described. Its text may be large: it is not quoted.
+func told(typ, data, id string) string { return typ + "|" + id + "|" + data }
 
 // plain is an event of the default type with data alone.
 func plain(data string) string { return told("message", data, "") }
@@ -260,17 +266,17 @@ func (c *client) expect(want ...string) {
 		select {
 		case got := <-c.told:
 			if got != w {
-				c.t.Fatalf("told %.200s\nwant %.200s", got, w)
+				c.t.Fatalf("told %.200q\nwant %.200q", got, w)
 			}
 		case <-time.After(patience):
-			c.t.Fatalf("nothing was told, want %.200s", w)
+			c.t.Fatalf("nothing was told, want %.200q", w)
 		}
 	}
 }
 
 func (c *client) command(body any) int {
 	c.t.Helper()
-	return c.h.ask(c.t, http.MethodPost, c.location, body).StatusCode
+	return c.h.ask(c.t, http.MethodPost, c.location, body).code
 }
 
 func (c *client) listen(typ string) {

@@ -94,6 +94,8 @@ func serve(ctx context.Context, o options, stdout io.Writer, log *slog.Logger) e
 	if server.Shutdown(last) != nil {
 		_ = server.Close() // who has not had an answer by now will not
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
