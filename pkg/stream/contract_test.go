@@ -149,9 +149,9 @@ func behaviours(t *testing.T) []behaviour {
 			name: "an event over the limit", serve: answer(stream("data: a\n\ndata: " + strings.Repeat("b", 2000) + "\n\n")), maxEvent: 1000,
 			want: []string{"opened", `message "a"`, "closed: protocol"},
 		},
-		responds("a redirect to nowhere", "HTTP/1.1 302 Found\r\n\r\n", "closed: protocol"),
-		responds("a redirect to nothing", "HTTP/1.1 301 Moved\r\nLocation:\r\n\r\n", "closed: protocol"),
-		responds("a redirect to a blank", "HTTP/1.1 307 Moved\r\nLocation: \t \r\n\r\n", "closed: protocol"),
+		responds("a redirect to nowhere", "HTTP/1.1 302 Found\r\n\r\n", "closed: status 302"),
+		responds("a redirect to nothing", "HTTP/1.1 301 Moved\r\nLocation:\r\n\r\n", "closed: status 301"),
+		responds("a redirect to a blank", "HTTP/1.1 307 Moved\r\nLocation: \t \r\n\r\n", "closed: status 307"),
 		responds("a redirect to another scheme", "HTTP/1.1 302 Found\r\nLocation: gopher://localhost/\r\n\r\n", "closed: protocol"),
 		responds("a redirect to nonsense", "HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\n\r\n", "closed: protocol"),
 		{

@@ -136,6 +136,11 @@ type Config struct {
 	// refusals included, and of those to sends. v is what the request was made for.
 	// The fields are valid during the call only.
 	Head func(v target.Vars, h ResponseHead)
+	// Read, when not nil, is told in the engine's context whenever bytes of a
+	// subscription were read, those of a response's head included, before what they
+	// say: for those who give a silent connection up. Engine r3labs does not tell,
+	// and nethttp tells of bodies alone.
+	Read func(id int, at Stamp)
 	// MaxEventSize bounds the memory that one event may take, in bytes. 0 means
 	// [sse.DefaultLimit].
 	MaxEventSize int

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sseload/sseload/pkg/sse"
 	"github.com/sseload/sseload/pkg/stream/http1"
 )
 
@@ -121,7 +122,7 @@ func newEpoll(cfg Config) (Engine, error) {
 		done:    make(chan struct{}),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	e.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock}
+	e.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock, read: cfg.Read}
 	if cfg.Head != nil {
 		e.disp.head = func(h *http1.Head) { e.cfg.tellHead(cfg.Handler.Vars(e.disp.id), e.moved[e.disp.id], h) }
 	}
@@ -327,9 +328,10 @@ func (e *epoll) Subscribe(id int, lastEventID []byte) {
 		return
 	}
 	c := &e.conns[id]
-	if lastEventID != nil {
-		c.dec.SetLastEventID(lastEventID)
+	if lastEventID == nil {
+		lastEventID = c.dec.LastEventID()
 	}
+	c.dec.SetLastEventID(sse.ToValid(lastEventID)) // as text, HTML section 9.2.3
 	c.state = waiting
 	e.waiting = append(e.waiting, int32(id))
 }

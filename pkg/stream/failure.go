@@ -156,8 +156,8 @@ func checkHead(status int, contentType, location, contentEncoding []byte) error 
 		}
 		return nil
 	case 301, 302, 303, 307, 308:
-		if len(location) == 0 {
-			return failuref(Protocol, "a redirect (status %d) without a location", status)
+		if len(location) == 0 { // the answer itself, Fetch section 4.4, which is not 200
+			return &Failure{Class: Status, Status: status, Err: fmt.Errorf("a redirect (status %d) without a location", status)}
 		}
 		return &redirect{status: status, location: string(location)}
 	}
