@@ -34,6 +34,10 @@ type Rooms struct {
 // go on, so that what is under way is counted and not lost.
 const drainAfterInterrupt = 2 * time.Second
 
+// mostSilence is for how long a server that took messages may refuse them all, while its
+// streams are open and would be opened again.
+const mostSilence = time.Second
+
 // ErrNotSent says that the target takes no messages. It comes with the first
 // [*stream.Failure] of a send, if there was one.
 var ErrNotSent = errors.New("no message could be sent")
@@ -91,7 +95,7 @@ func (r Rooms) send(ctx context.Context, s *session, sent *sending) error {
 	}
 	sent.elapsed = max(0, time.Duration(s.people.Clock().Now()-began)) // an offering begins a little later
 	sent.live = s.people.Live()
-	if r.Arrivals == nil && r.Slow.Count == 0 {
+	if r.Arrivals == nil && r.Slow.Count == 0 && sent.live.Away == 0 {
 		return err // the iterations have waited for all
 	}
 	s.enter(ctx, phaseDrain)
@@ -134,6 +138,7 @@ func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
 		defer timer.Stop()
 		over = timer.C
 	}
+	var silent time.Time // since when no send has come to anything; zero when one has
 	for r.Iterations == 0 || sent.begun < r.Iterations {
 		if sent.begun > 0 && r.Interval > 0 {
 			if err := s.people.Hold(ctx, r.Interval); err != nil {
@@ -147,6 +152,9 @@ func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
 			return ctx.Err()
 		default:
 		}
+		if err := s.people.Await(ctx); err != nil {
+			return err
+		}
 		sent.begun++
 		s.iteration.Store(int64(sent.begun))
 		it, err := s.people.Iterate(ctx, drainAfterInterrupt)
@@ -157,15 +165,32 @@ func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
 		if err != nil {
 			return err
 		}
-		if it.Silent {
-			// A server that ends may refuse sends before the streams are seen to end.
-			if err := s.people.Hold(ctx, settleQuiet); err != nil {
-				return err
-			}
+		if !it.Silent {
+			silent = time.Time{}
+			continue
+		}
+		if silent.IsZero() {
+			silent = time.Now()
+		}
+		// A server that ends may refuse sends before the streams are seen to end.
+		if err := s.people.Hold(ctx, settleQuiet); err != nil {
+			return err
+		}
+		if !r.mayPass(s, silent) {
 			return silence(fmt.Sprintf(" of iteration %d", sent.begun), it.Failure)
 		}
 	}
 	return nil
+}
+
+// mayPass reports whether a silence since a time may be that of a server that is being
+// started anew, whose clients will be back.
+func (r Rooms) mayPass(s *session, since time.Time) bool {
+	if r.Reconnect == nil {
+		return false
+	}
+	live := s.people.Live()
+	return live.Open == 0 || live.Sent > 0 && time.Since(since) < mostSilence
 }
 
 // silence is the error of sends, of an iteration or of the run, that came to
@@ -191,6 +216,9 @@ func (r Rooms) record(s *session, sent *sending) error {
 		out.Misrouted, out.Late, out.Foreign = &d.Misrouted, &d.Late, &d.Foreign
 		out.Unordered = &d.Unordered
 		out.ClientsAffected = &d.Affected
+		if a := s.run.Affinity; a != nil {
+			a.LostInSplitRooms, a.LostInOtherRooms = &s.totals.Backends.LostInSplit, &s.totals.Backends.LostElsewhere
+		}
 	}
 	for _, c := range d.Worst {
 		out.Clients = append(out.Clients, result.ClientDetail(c))
@@ -213,7 +241,8 @@ func (r Rooms) record(s *session, sent *sending) error {
 	}
 	s.run.Delivery = out
 
-	var errs [3]error
+	var errs [4]error
+	errs[3] = r.recordReplay(s, &s.totals.Reconnect)
 	out.Sends.Latency, errs[0] = latency(&t.Latency)
 	out.Latency, errs[1] = latency(&d.Latency)
 	if r.Arrivals == nil {
@@ -225,6 +254,21 @@ func (r Rooms) record(s *session, sent *sending) error {
 		out.Sends.Behind, out.Sends.Crowded = &t.Behind, &t.Crowded
 	}
 	return errors.Join(append(errs[:], r.recordSlow(s, out))...)
+}
+
+// recordReplay enters what became of the copies for clients that lost their stream.
+func (r Rooms) recordReplay(s *session, t *load.Reconnecting) error {
+	out := s.run.Reconnect
+	if out == nil {
+		return nil
+	}
+	out.Missed, out.Replayed = &t.Missed, &t.Replayed
+	if r.Payload == load.Marker {
+		out.ReplayedTwice = &t.ReplayedTwice
+	}
+	replay, err := latency(&t.Replay)
+	out.ReplayLatency = &replay
+	return err
 }
 
 // recordSlow enters the account of the slow readers, if there are any.

@@ -47,6 +47,8 @@ type Site struct {
 	// Profile is a way to take profiles of the server, or the reason why there is
 	// none. It is called only when profiles are asked for.
 	Profile func() (profile.Source, error)
+	// Gone is closed when the server has ended by itself; nil when that cannot be seen.
+	Gone <-chan struct{}
 	// Faults asks the server what it did wrong on purpose; nil when nothing.
 	Faults func(context.Context) []result.Fault
 }
@@ -76,6 +78,8 @@ type Load struct {
 	StreamsPerConnection int
 	EventType            string // empty: events of every type count
 	Slow                 load.SlowReaders
+	Reconnect            *stream.Jitter // as in [load.Config]
+	Affinity             load.Affinity  // how the backends of the clients show
 	// Labels describe the run. An empty Protocol is the target's.
 	Labels result.Labels
 }

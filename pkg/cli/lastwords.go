@@ -32,6 +32,12 @@ func (w *lastWords) first() string {
 	return strings.TrimPrefix(line, "sseload: error: ")
 }
 
+// last is the last line that was said.
+func (w *lastWords) last() string {
+	text := strings.TrimSpace(w.String())
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
+
 func (w *lastWords) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -36,28 +36,33 @@ type requestFlags struct {
 	insecure bool
 	caCert   string
 	http     httpVersion
+	identity identityFlags
+	reach    reachFlags
 }
 
 func (f *requestFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&f.headers, "header", "H", nil, "header `'Name: value'` of the subscribe request; may hold {room} and {client}")
-	flags.StringVar(&f.bearer, "bearer", "", "`TOKEN` of an Authorization header")
+	flags.StringVar(&f.bearer, "bearer", "", "`TOKEN` of an Authorization header; may hold {room} and {client}, as --user and --cookie may")
 	flags.StringVar(&f.user, "user", "", "`NAME:PASSWORD` of an Authorization header")
 	flags.StringArrayVar(&f.cookies, "cookie", nil, "cookie `NAME=VALUE`")
 	flags.StringVar(&f.origin, "origin", "", "`ORIGIN` header, as a browser would send it")
 	flags.BoolVar(&f.insecure, "insecure", false, "do not verify the server's certificate")
 	flags.StringVar(&f.caCert, "cacert", "", "PEM `FILE` with the certificates to trust instead of the system's")
 	flags.Var(&f.http, "http", "version of HTTP to subscribe by: 1.1, 2 (over TLS, or with prior knowledge over http://) or 3 (https:// only)")
+	f.identity.add(flags)
+	f.reach.add(flags)
 }
 
 // authorization is the header with which the user says who may subscribe, as far
 // as it is the same for all clients.
 func (f *requestFlags) authorization() http.Header {
 	r := http.Request{Header: http.Header{}}
-	if name, password, ok := strings.Cut(f.user, ":"); ok {
+	if user, ok := everyones(f.user); ok {
+		name, password, _ := strings.Cut(user, ":")
 		r.SetBasicAuth(name, password)
 	}
-	if f.bearer != "" {
-		r.Header.Set("Authorization", "Bearer "+f.bearer)
+	if token, ok := everyones(f.bearer); ok {
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	for _, line := range f.headers {
 		name, value, ok := strings.Cut(line, ":")
@@ -68,10 +73,22 @@ func (f *requestFlags) authorization() http.Header {
 	return r.Header
 }
 
+// everyones is what a credential is for every client, if it is the same for all.
+func everyones(credential string) (string, bool) {
+	t, err := target.ParseTemplate(credential, target.SubscribeKeys)
+	if credential == "" || err != nil || t.Uses(target.Client) || t.Uses(target.Room) {
+		return "", false
+	}
+	return string(t.Append(nil, target.Vars{})), true
+}
+
 func (f *requestFlags) spec(rawURL string) (target.Spec, error) {
 	s := target.Spec{
 		URL: rawURL, Headers: f.headers, Bearer: f.bearer, User: f.user, Cookies: f.cookies,
 		Origin: f.origin, Insecure: f.insecure, UserAgent: "sseload/" + version(), HTTP: target.Version(f.http),
+	}
+	if err := f.identity.spec(&s); err != nil {
+		return s, err
 	}
 	if f.caCert != "" {
 		pem, err := os.ReadFile(f.caCert)
@@ -83,7 +100,7 @@ func (f *requestFlags) spec(rawURL string) (target.Spec, error) {
 			return s, fmt.Errorf("--cacert: %s holds no PEM certificate", f.caCert)
 		}
 	}
-	return s, nil
+	return s, f.reach.spec(&s)
 }
 
 // streamFlags say how a subscription is held. connect, rooms and tail have them.
@@ -129,7 +146,11 @@ type loadFlags struct {
 	labels    labels
 	outputs   []string
 	profile   profileFlags
+	affinity  affinityFlags
 	strict    bool
+
+	noReconnect bool
+	jitter      jitter
 }
 
 // connecting is how many clients may be at once unless the user says: on two shared
@@ -145,6 +166,8 @@ func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
 	flags.Var(&f.connectConcurrency, "connect-concurrency", "clients that may be connecting at once")
 	f.streamFlags.add(flags, sse.DefaultLimit, timeoutFor)
 	flags.Var(&f.streamsPerConnection, "streams-per-connection", "clients that share a connection, as tabs of a browser do; needs --http 2 or 3")
+	flags.BoolVar(&f.noReconnect, "no-reconnect", false, "take the end of a stream for the end of its client; else it is opened again, as a browser does")
+	flags.Var(&f.jitter, "reconnect-jitter", "random time to add to the reconnection time, up to this much or this share of it")
 	flags.Var(&f.sources, "source", "local addresses to spread connections over")
 	flags.StringVar(&f.event, "event", "", "only events of this `TYPE` carry messages")
 	flags.IntVar(&f.targetPID, "target-pid", 0, "`PID` of the server to observe, with its children; found by itself for a local target")
@@ -154,6 +177,7 @@ func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
 	flags.Var(&f.labels, "label", "what the tables say of the run: machine=…, type=…, env=…, or names of your own")
 	addOutputFlag(flags, &f.outputs)
 	f.profile.add(flags)
+	f.affinity.add(flags)
 	f.request.add(flags)
 }
 
@@ -165,17 +189,28 @@ func (f *loadFlags) check() error {
 	if f.streamsPerConnection > 1 && target.Version(f.request.http) == target.HTTP1 {
 		return usagef("add --http 2 or --http 3", "--streams-per-connection: a connection of HTTP/1.1 carries one stream")
 	}
+	if f.noReconnect && f.jitter != (jitter{}) {
+		return usagef("leave one of them out", "--reconnect-jitter: with --no-reconnect no stream is opened again")
+	}
+	if err := f.affinity.check(); err != nil {
+		return err
+	}
 	return f.streamFlags.check()
 }
 
 // asked is what the flags ask of each scenario of n clients.
 func (f *loadFlags) asked(n int, sources addresses, l result.Labels) scenarios.Load {
-	return scenarios.Load{
+	asked := scenarios.Load{
 		Clients: n, RoomSize: int(f.roomSize), Engine: stream.Kind(f.engine),
 		Ramp:    load.Ramp{Rate: float64(f.connectRate), Concurrency: int(f.connectConcurrency)},
 		Timeout: f.timeout, Sources: sources, MaxEventSize: int(f.maxEventSize), EventType: f.event, Labels: l,
 		StreamsPerConnection: int(f.streamsPerConnection),
+		Affinity:             f.affinity.affinity(),
 	}
+	if !f.noReconnect {
+		asked.Reconnect = (*stream.Jitter)(&f.jitter)
+	}
+	return asked
 }
 
 // labelsFor completes the labels that the user gave, but for the protocol, which the
@@ -217,6 +252,9 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 		if err := testserver.CheckFaults(f.faults); err != nil {
 			return nil, nil, usagef("leave one of them out", "--fault: %w", err)
 		}
+		if err := f.request.reach.checkBundled(); err != nil {
+			return nil, nil, err
+		}
 		b := &bundled{greeting: greeting, workers: int(f.workers), faults: f.faults, request: f.request, profile: f.profile.kinds}
 		// The URL is not known yet; what the user asked for is.
 		t, err := b.target("http://127.0.0.1")
@@ -243,6 +281,9 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 	if err != nil {
 		return nil, nil, err
 	}
+	if spec.Proxy, err = a.proxies(); err != nil {
+		return nil, nil, err
+	}
 	send.spec(&spec)
 	t, err := target.New(spec)
 	if err != nil {
@@ -251,9 +292,10 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 	if _, err := stream.Kind(f.engine).For(t); err != nil {
 		return nil, nil, &usageError{err: err}
 	}
-	if f.request.insecure {
-		a.note("warning: the server's certificate is not verified (--insecure)")
+	if spec.Unix != "" && len(f.sources) > 0 {
+		return nil, nil, usagef("leave one of them out", "--source: connections to a Unix socket come from no address")
 	}
+	a.warn(t, f.request.insecure)
 	return &remote{
 		target: t, pid: f.targetPID, timeout: f.timeout, log: a.log(), profile: &f.profile, credentials: f.request.authorization(),
 	}, t, nil
@@ -313,6 +355,9 @@ func (f *loadFlags) execute(parent context.Context, a *App, s scenarios.Server, 
 	started := time.Now()
 	at, err := f.preflight(ctx, a, s, sends)
 	if err != nil {
+		return err
+	}
+	if err := f.request.identity.load(ctx, slices.Max(f.clients)); err != nil {
 		return err
 	}
 	profiles, err := f.profile.profiles(outputs)

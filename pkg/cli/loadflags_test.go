@@ -42,6 +42,14 @@ func TestRedacted(t *testing.T) {
 		"connect|http://me:T0KEN@host":                 "connect|http://***@host",
 		"connect|http://me:T0KEN@host?a=1":             "connect|http://***@host?a=1",
 		"connect|--cookie|a=T0KEN|--cookie|b=T0KEN":    "connect|--cookie|***|--cookie|***",
+		"connect|--jwt-secret|T0KEN|-c|5":              "connect|--jwt-secret|***|-c|5",
+		"connect|--jwt-secret=@T0":                     "connect|--jwt-secret=***",
+		`connect|--jwt-claims|{"sub":"T0KEN"}`:         "connect|--jwt-claims|***",
+		`connect|--jwt-claims={"sub":"T0KEN"}`:         "connect|--jwt-claims=***",
+		"connect|--bearer-command|vault T0KEN|-c|5":    "connect|--bearer-command|***|-c|5",
+		"connect|--bearer-command=vault T0KEN":         "connect|--bearer-command=***",
+		"connect|--bearer-file|tokens":                 "connect|--bearer-file|tokens",
+		"connect|--cookie-jar|--affinity-cookie|SRV":   "connect|--cookie-jar|--affinity-cookie|SRV",
 	} {
 		args := strings.Split(in, "|")
 		got := redacted(args)

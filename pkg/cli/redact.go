@@ -63,7 +63,7 @@ func withoutPath(rawURL string) string {
 
 //nolint:gochecknoglobals // constant tables
 var (
-	credentialFlags = []string{"--bearer", "--user", "--cookie"}
+	credentialFlags = []string{"--bearer", "--user", "--cookie", "--bearer-command", "--jwt-secret", "--jwt-claims"}
 	headerFlags     = []string{"--header", "--send-header"}
 )
 

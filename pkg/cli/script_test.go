@@ -23,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sseload/sseload/pkg/result/resulttest"
+	"github.com/sseload/sseload/pkg/target/proxytest"
 )
 
 const scriptDir = "testdata/script"
@@ -41,8 +42,14 @@ const scriptDir = "testdata/script"
 //	press NAME                        type Ctrl-C on its terminal
 //	ends NAME CODE                    wait for its end; its output becomes stdout
 //	                                  and stderr
-//	server NAME [-tls] KIND args...   start a stand-in, see newStandIn; its URL is
-//	                                  $NAME, its certificate NAME.pem
+//	server NAME [-tls|-mutual|-unix|-ipv6] KIND args...
+//	                                  start a stand-in, see newStandIn; its URL is
+//	                                  $NAME, its certificate NAME.pem, its socket
+//	                                  $NAME_SOCKET. With -mutual it wants that of
+//	                                  NAME-client.pem, whose key is in NAME-client.key
+//	proxy NAME [USER:PASSWORD]        start a proxy to which every host is this machine;
+//	                                  $NAME is HOST:PORT
+//	asked NAME REGEXP                 the proxy was asked for something that matches
 //	streams NAME N                    wait until it has N open streams
 //	requests NAME N                   wait until it had N requests
 //	cuts NAME N                       wait until N streams were cut while written
@@ -54,6 +61,8 @@ const scriptDir = "testdata/script"
 //	refuses HOST:PORT                 nothing listens there
 //	express                           start the Express server; its URL is $EXPRESS, and
 //	                                  where its inspector listens $INSPECT
+//	haproxy NAME FILE                 start it with that configuration, in which
+//	                                  fd@3 is where it listens; its URL is $NAME
 //	validate FILE                     it is a record as the schema wants it
 //	field FILE PATH [<|>] VALUE       what stands at PATH, as in runs.0.engine
 //	narrow FILE COLUMNS               no line is wider
@@ -67,7 +76,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			w := &world{servers: map[string]*standIn{}, processes: map[string]*process{}, children: map[string]*watchedProcess{}}
+			w := &world{servers: map[string]*standIn{}, processes: map[string]*process{}, children: map[string]*watchedProcess{}, proxies: map[string]*proxytest.Proxy{}}
 			env.Values[worldKey{}] = w
 			env.Defer(w.release)
 			if env.Getenv("GORACE") == "" {
@@ -81,6 +90,8 @@ func TestScripts(t *testing.T) {
 				return canTerminal(), nil
 			case "express":
 				return expressInstalled()
+			case "haproxy":
+				return haproxyInstalled()
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
@@ -99,6 +110,8 @@ func TestScripts(t *testing.T) {
 			},
 			"ends":   ends,
 			"server": startServer,
+			"proxy":  startProxy,
+			"asked":  asked,
 			"streams": func(ts *testscript.TestScript, _ bool, args []string) {
 				awaitCount(ts, args, "open streams", func(st *standInState) int { return st.streams })
 			},
@@ -124,9 +137,10 @@ func TestScripts(t *testing.T) {
 				need(ts, args, 1, "validate FILE")
 				ts.Check(resulttest.Check(schema, []byte(ts.ReadFile(args[0]))))
 			},
-			"field":  field,
-			"narrow": narrow,
-			"child":  child,
+			"haproxy": haproxy,
+			"field":   field,
+			"narrow":  narrow,
+			"child":   child,
 			"gone": func(ts *testscript.TestScript, _ bool, args []string) {
 				need(ts, args, 1, "gone VAR")
 				w, ok := the(ts).children[args[0]]
@@ -144,6 +158,7 @@ type world struct {
 	servers   map[string]*standIn
 	processes map[string]*process
 	children  map[string]*watchedProcess
+	proxies   map[string]*proxytest.Proxy
 	express   func()
 }
 
@@ -300,14 +315,15 @@ func ends(ts *testscript.TestScript, _ bool, args []string) {
 
 func startServer(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
-		ts.Fatalf("usage: server NAME [-tls] KIND args...")
+		ts.Fatalf("usage: server NAME [-tls|-mutual|-unix|-ipv6] KIND args...")
 	}
 	name, args := args[0], args[1:]
-	tls := args[0] == "-tls"
-	if tls {
+	door := standInDoor{}
+	if option, ok := strings.CutPrefix(args[0], "-"); ok {
 		args = args[1:]
+		door = newStandInDoor(ts, name, option)
 	}
-	s, err := newStandIn(tls, args[0], args[1:], ts.ReadFile)
+	s, err := newStandIn(door, args[0], args[1:], ts.ReadFile)
 	ts.Check(err)
 	w := the(ts)
 	if _, again := w.servers[name]; again {
@@ -317,7 +333,7 @@ func startServer(ts *testscript.TestScript, _ bool, args []string) {
 	w.servers[name] = s
 	ts.Setenv(name, s.URL)
 	ts.Setenv(name+"_ADDR", s.Listener.Addr().String())
-	if tls {
+	if door.tls {
 		ts.Check(s.writeCertificate(ts.MkAbs(name + ".pem")))
 	}
 }

@@ -45,7 +45,7 @@ type standInState struct {
 //	files FILE...          the n-th request gets the n-th file as its stream; then
 //	                       204. FILE! breaks the stream off behind the file, FILE+
 //	                       keeps it open.
-func newStandIn(tls bool, kind string, args []string, file func(string) string) (*standIn, error) {
+func newStandIn(door standInDoor, kind string, args []string, file func(string) string) (*standIn, error) {
 	s := &standIn{rooms: map[string][]chan []byte{}}
 	handler, err := s.handler(kind, args, file)
 	if err != nil {
@@ -58,7 +58,12 @@ func newStandIn(tls bool, kind string, args []string, file func(string) string) 
 			s.state.update(func(st *standInState) { st.connections++ })
 		}
 	}
-	if tls {
+	if door.listener != nil {
+		_ = s.Listener.Close()
+		s.Listener = door.listener
+	}
+	if door.tls {
+		s.TLS = door.config
 		s.StartTLS()
 	} else {
 		s.Start()
@@ -216,7 +221,7 @@ func (s *standIn) stop() {
 // connections are accepted in the order in which they came, so that once its own
 // is, every earlier one would have been.
 func (s *standIn) untouched() error {
-	c, err := net.Dial("tcp", s.Listener.Addr().String())
+	c, err := net.Dial(s.Listener.Addr().Network(), s.Listener.Addr().String())
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,11 @@ type Totals struct {
 	Sends    Sends
 	Delivery Delivery
 	Slow     SlowReading
-	Traffic  Traffic
-	ReadLag  metric.Histogram // handling minus kernel receive time, per read; ns
+	// Reconnect is of clients that come back; empty when none are to.
+	Reconnect Reconnecting
+	Traffic   Traffic
+	ReadLag   metric.Histogram // handling minus kernel receive time, per read; ns
+	Backends  Backends         // empty unless [Config.Affinity] asks
 }
 
 // Traffic is what the clients read, whatever it was.
@@ -76,13 +79,16 @@ func newTotals() Totals {
 	return Totals{
 		Connect: Connect{Failures: map[string]int{}, Drops: map[string]int{}, Texts: map[string]string{}},
 		Sends:   Sends{Failures: map[string]int{}, Texts: map[string]string{}},
+
+		Reconnect: newReconnecting(),
+		Backends:  Backends{Clients: map[string]int{}},
 	}
 }
 
 // Failed is how many clients never opened.
 func (c *Connect) Failed() int { return sum(c.Failures) }
 
-// Dropped is how many clients opened and ended before the run did.
+// Dropped is how many clients opened and were not open any more when the run ended.
 func (c *Connect) Dropped() int { return sum(c.Drops) }
 
 // Failed is how many sends failed.
@@ -152,6 +158,8 @@ func (t *Totals) merge(o *Totals) {
 	d.Worst = worst(append(d.Worst, o.Delivery.Worst...))
 
 	t.Slow.merge(&o.Slow)
+	t.Reconnect.merge(&o.Reconnect)
+	t.Backends.merge(&o.Backends)
 	t.Traffic.Events += o.Traffic.Events
 	t.Traffic.Comments += o.Traffic.Comments
 	t.ReadLag.Merge(&o.ReadLag)
@@ -180,10 +188,12 @@ func (s *shard) finish() {
 	d, sends := &s.recorder.Delivery, &s.recorder.Sends
 	sends.CalledOff = sends.Due - sends.Attempted
 	sends.Unanswered = sends.Attempted - sends.Latency.Count() - sends.Failed()
+	s.finishAbsences()
+	s.findWhereabouts()
 	var affected []Client
 	for id := range s.clients {
 		c := &s.clients[id]
-		if c.state != isOpen && c.state != dropped {
+		if !c.opened() {
 			continue
 		}
 		v := s.Vars(id)
@@ -204,6 +214,7 @@ func (s *shard) finish() {
 		}
 		a.Lost = a.Expected - a.Received
 		d.Lost += a.Lost
+		s.lost(id, a.Lost)
 		if m := s.recorder.perClient[id]; m != nil {
 			a.Duplicate, a.Reordered, a.Misrouted, a.Late = m.duplicate, m.reordered, m.misrouted, m.late
 			a.Received += a.Duplicate + a.Misrouted

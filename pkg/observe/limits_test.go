@@ -32,6 +32,17 @@ func finding(t *testing.T, findings []Finding, name Name) Finding {
 	return findings[i]
 }
 
+// TestNeedOfUnixSockets: no ports, and nothing that TCP alone has.
+func TestNeedOfUnixSockets(t *testing.T) {
+	var names []Name
+	for _, need := range Need(Plan{Clients: 100_000, UnixTarget: true, LocalTarget: true}) {
+		names = append(names, need.Limit)
+	}
+	if want := []Name{OpenFiles, SystemOpenFiles, ListenBacklog, Memory}; !slices.Equal(names, want) {
+		t.Errorf("needs %q, want %q", names, want)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	bundled := Plan{Clients: 10_000, SendConnections: 16, LoopbackTarget: true, BundledServer: true, ConnectConcurrency: 256}
 	remote := Plan{Clients: 10_000}

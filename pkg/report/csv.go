@@ -60,6 +60,9 @@ var csvAdded = []string{ //nolint:gochecknoglobals // a constant table
 	"target_process_rss_base_bytes", "target_process_rss_connected_bytes", "target_process_cpu_per_connect_ns", "target_process_cpu_per_copy_ns",
 	"machine_listen_drops", "machine_tcp_sockets", "machine_tcp_socket_bytes", "machine_socket_bytes_per_client",
 	"params_http", "params_streams_per_connection", "connect_connections",
+	"params_no_reconnect", "params_reconnect_jitter", "reconnect_",
+	"target_proxy",
+	"affinity_",
 }
 
 // csvOrder gives the places in header of the columns as they are written.
@@ -127,11 +130,11 @@ func csvCells(cells []string, v reflect.Value) []string {
 }
 
 // csvField gives the name of a field in the record, and whether a flat row can
-// show it: lists of structs, but for faults, and encoded histograms it cannot.
+// show it: lists of structs, but for faults and backends, and encoded histograms it cannot.
 func csvField(f reflect.StructField) (name string, ok bool) {
 	name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
 	list := f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct &&
-		f.Type != reflect.TypeFor[[]result.Fault]()
+		f.Type != reflect.TypeFor[[]result.Fault]() && f.Type != reflect.TypeFor[[]result.Backend]()
 	return name, !list && name != "hdr"
 }
 
@@ -159,6 +162,12 @@ func csvCell(v reflect.Value) string {
 				pair += strconv.FormatInt(*f.Injected, 10)
 			}
 			pairs = append(pairs, pair)
+		}
+		return strings.Join(pairs, ";")
+	case []result.Backend:
+		var pairs []string
+		for _, b := range x {
+			pairs = append(pairs, csvEscape(b.Name)+"="+strconv.Itoa(b.Clients))
 		}
 		return strings.Join(pairs, ";")
 	case map[string]int:

@@ -25,7 +25,7 @@
 // and all: connect.open_latency.p99_ns is the column connect_open_latency_p99_ns,
 // an integer in nanoseconds. Before them stand the tool, command and host that
 // made the run. An empty cell is unknown. Failures by class are one cell,
-// "refused=3;reset=1"; other labels and the faults injected likewise, a fault
+// "refused=3;reset=1"; other labels, clients by backend and the faults injected likewise, a fault
 // whose number is unknown with nothing behind its "="; a backslash stands before
 // what would separate; notes are joined with "; ". The lists within a run (phases,
 // samples, worst clients, failure examples) and the encoded histograms are only in

@@ -36,6 +36,11 @@ func (findings) Render(w io.Writer, f *result.File, o Options) error {
 			return err
 		}
 		blocks = append(blocks, details...)
+		backends, err := t.backends(o.Width, plain)
+		if err != nil {
+			return err
+		}
+		blocks = append(blocks, backends...)
 		costs, err := t.costs(f, plain)
 		if err != nil {
 			return err

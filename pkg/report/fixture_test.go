@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -39,6 +40,7 @@ func fixtures() map[string]*result.File {
 		"faults":       faulty(),
 		"profiled":     withProfiles(),
 		"sharing":      sharing(),
+		"backends":     spreadOut(),
 	}
 }
 
@@ -242,6 +244,11 @@ func trouble() *result.File {
 		{Class: "reset", Text: "read tcp 10.0.0.9:50123->10.0.0.7:80: connection reset by peer"},
 	}
 	run.Connect.FirstEventLatency = spread(590, 11*ms)
+	run.Reconnect = &result.Reconnect{
+		Clients: 20, Ends: map[string]int{"reset": 19, "ended": 5}, Attempts: 31, Failures: map[string]int{"refused": 9, "status 204": 1},
+		Reopened: 20, GaveUp: 1, Away: 3, FirstEndNS: new(5 * s), LastOpenNS: new(21 * s), Downtime: spread(20, 3100*ms),
+		Missed: new(int64(55)), Replayed: new(int64(17)), ReplayedTwice: new(int64(4)), ReplayLatency: new(spread(17, 2900*ms)),
+	}
 	d := run.Delivery
 	d.Sends.CalledOff = 5
 	d.Sends.Failed, d.Sends.Failures = 3, map[string]int{"status 500": 2, "timed out": 1}
@@ -468,6 +475,29 @@ func slowReading() *result.File {
 	d.Slow = &result.Slow{Clients: 30, Dropped: 12, Expected: 3000, Received: 1900, Lost: new(int64(1100)),
 		Latency: spread(1900, 700*ms), NeighboursLost: new(int64(0))}
 	f.Runs = []result.Run{patient, strict}
+	return f
+}
+
+// spreadOut has clients on two backends that know nothing of each other, then on one for
+// each room, then where it hardly shows, and one run that nobody asked about.
+func spreadOut() *result.File {
+	f := file("rooms", "-c", "600", "-n", "10", "--affinity-header", "X-Server")
+	robin := roomsRun(600, 10, 2*ms, 3*s)
+	robin.Delivery.Lost, robin.Delivery.Received, robin.Delivery.ClientsAffected = new(int64(3000)), 3000, new(600)
+	robin.Delivery.Latency = spread(3000, 2*ms)
+	robin.Affinity = &result.Affinity{By: "header", Name: "X-Server", Backends: []result.Backend{{Name: "b1", Clients: 302}, {Name: "b|2", Clients: 298}},
+		Rooms: 100, RoomsSplit: 97, LostInSplitRooms: new(int64(2990)), LostInOtherRooms: new(int64(10))}
+	byRoom := roomsRun(600, 10, 2*ms, 3*s)
+	byRoom.Affinity = &result.Affinity{By: "header", Name: "X-Server", Backends: []result.Backend{{Name: "b|2", Clients: 300}, {Name: "b1", Clients: 300}},
+		Rooms: 100, LostInSplitRooms: new(int64(0)), LostInOtherRooms: new(int64(0))}
+	many := roomsRun(600, 10, 2*ms, 3*s)
+	many.Affinity = &result.Affinity{By: "cookie", Name: "SRV", Other: 40, Unknown: 12, Rooms: 100, RoomsSplit: 100, Moved: 3,
+		LostInSplitRooms: new(int64(0)), LostInOtherRooms: new(int64(0))}
+	for i := range 256 {
+		many.Affinity.Backends = append(many.Affinity.Backends, result.Backend{Name: fmt.Sprintf("application-server-%03d.example.test", i), Clients: 2})
+	}
+	nobody := roomsRun(600, 10, 2*ms, 3*s)
+	f.Runs = []result.Run{robin, byRoom, many, nobody}
 	return f
 }
 

@@ -47,6 +47,14 @@ func (markdown) Render(w io.Writer, f *result.File, _ Options) error {
 		}
 		d.add("### Details")
 		d.add(details...)
+		backends, err := t.backends(0, escapeMarkdown)
+		if err != nil {
+			return err
+		}
+		if len(backends) > 0 {
+			d.add("### Clients by backend")
+			d.add(backends...)
+		}
 		costs, err := t.costs(f, escapeMarkdown)
 		if err != nil {
 			return err

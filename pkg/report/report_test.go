@@ -36,7 +36,7 @@ func TestGolden(t *testing.T) {
 		{"findings", 0, ".findings", nil},
 		{"findings", 80, "-80.findings", nil},
 		{"markdown", 0, ".md", nil},
-		{"csv", 0, ".csv", []string{"connect", "trouble", "timestamp", "merged", "empty", "open", "slow", "faults"}},
+		{"csv", 0, ".csv", []string{"connect", "trouble", "timestamp", "merged", "empty", "open", "slow", "faults", "backends"}},
 		{"json", 0, ".json", []string{"trouble", "empty"}},
 		{"histogram", 0, ".histogram", []string{"connect", "rooms-one", "open", "behind", "slow", "cluster", "merged", "empty"}},
 		{"histogram", 64, "-64.histogram", []string{"slow"}},
@@ -399,7 +399,7 @@ func TestRemarksOfTheOpenModel(t *testing.T) {
 
 func TestRemarksOfWhatWasAskedToGoWrong(t *testing.T) {
 	var got []string
-	for _, f := range []*result.File{slowReading(), faulty()} {
+	for _, f := range []*result.File{slowReading(), faulty(), spreadOut()} {
 		for _, r := range remarks(f) {
 			got = append(got, r.String())
 		}
@@ -411,6 +411,10 @@ func TestRemarksOfWhatWasAskedToGoWrong(t *testing.T) {
 		"slow readers (1200 × 100 #2): 30 at 64 B/s: p99 2.80 s; all ordinary clients: p99 1.65 ms; " +
 			"1,100 of 3,000 copies for slow readers were lost; the server dropped 12 of 30 slow readers",
 		"faults injected (600 × 10): drop,every=7: 857; delay,by=5ms,room=3: –",
+		"rooms that span several backends (600 × 10): 97 of 100, by the header X-Server; 2,990 of 3,000 lost copies are theirs",
+		"rooms that span several backends (600 × 10 #2): none of 100, by the header X-Server",
+		"rooms that span several backends (600 × 10 #3): 100 of 100, by the cookie SRV; clients that came back to another backend: 3; " +
+			"clients whose backend does not show: 12; 256 backends are told apart, there are more",
 	} {
 		if !slices.Contains(got, want) {
 			t.Errorf("not said: %q\nin %q", want, got)

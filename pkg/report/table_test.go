@@ -90,3 +90,15 @@ func TestCodeSpanAndShellWords(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestShortened(t *testing.T) {
+	for name, want := range map[string]string{
+		"b1":                    "b1",
+		strings.Repeat("é", 40): strings.Repeat("é", 40),
+		"frontend-" + strings.Repeat("x", 50) + "-7.example.test": "frontend-xxxxxxxxxx…xxxxx-7.example.test",
+	} {
+		if got := shortened(name); got != want || len([]rune(got)) > longestBackend {
+			t.Errorf("%q becomes %q, want %q", name, got, want)
+		}
+	}
+}

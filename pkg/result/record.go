@@ -58,19 +58,21 @@ type Run struct {
 	Engine        string        `json:"engine"`
 	Clock         *Clock        `json:"clock"` // null in records of early versions
 	Connect       Connect       `json:"connect"`
-	Traffic       *Traffic      `json:"traffic"`        // null in records of early versions
-	Delivery      *Delivery     `json:"delivery"`       // null when the scenario sends nothing
-	IterationTime *Latency      `json:"iteration_time"` // null when the scenario has no iterations, as in the open model
-	TotalNS       int64         `json:"total_ns"`       // first dial to the end of the last phase, without the phases called "profile"
+	Reconnect     *Reconnect    `json:"reconnect,omitempty"` // absent when streams that ended were not to be opened again
+	Traffic       *Traffic      `json:"traffic"`             // null in records of early versions
+	Delivery      *Delivery     `json:"delivery"`            // null when the scenario sends nothing
+	IterationTime *Latency      `json:"iteration_time"`      // null when the scenario has no iterations, as in the open model
+	TotalNS       int64         `json:"total_ns"`            // first dial to the end of the last phase, without the phases called "profile"
 	Generator     Generator     `json:"generator"`
 	TargetProcess TargetProcess `json:"target_process"`
 	Machine       Machine       `json:"machine"`
 	Phases        []Phase       `json:"phases"`
 	Samples       []Sample      `json:"samples"`
 	Profiles      []Profile     `json:"profiles,omitempty"`
-	Interrupted   bool          `json:"interrupted"` // the user stopped it; figures are partial
-	Aborted       *string       `json:"aborted"`     // why the run ended before its time, e.g. the target went away
-	Notes         []string      `json:"notes"`       // what a reader must know to read the figures right
+	Affinity      *Affinity     `json:"affinity,omitempty"` // null unless it was asked for
+	Interrupted   bool          `json:"interrupted"`        // the user stopped it; figures are partial
+	Aborted       *string       `json:"aborted"`            // why the run ended before its time, e.g. the target went away
+	Notes         []string      `json:"notes"`              // what a reader must know to read the figures right
 }
 
 // Labels are the words of the findings tables that describe a run.
@@ -123,9 +125,11 @@ type Params struct {
 	DurationNS         *int64   `json:"duration_ns"`
 	ConnectRate        float64  `json:"connect_rate"` // clients per second; 0: as fast as the concurrency allows
 	ConnectConcurrency int      `json:"connect_concurrency"`
-	PayloadBytes       *int     `json:"payload_bytes"` // null when the scenario sends nothing
-	Payload            *string  `json:"payload"`       // "marker" or "timestamp"
-	EventType          *string  `json:"event_type"`    // null: every type counts
+	PayloadBytes       *int     `json:"payload_bytes"`              // null when the scenario sends nothing
+	Payload            *string  `json:"payload"`                    // "marker" or "timestamp"
+	EventType          *string  `json:"event_type"`                 // null: every type counts
+	NoReconnect        bool     `json:"no_reconnect,omitempty"`     // streams that ended were not to be opened again
+	ReconnectJitter    *string  `json:"reconnect_jitter,omitempty"` // what was added to the reconnection time at random: up to so long, or up to that share of it
 
 	HTTP *string `json:"http,omitempty"` // version, "2" or "3"; left out for "1.1"
 	// StreamsPerConnection is how many clients were to share a connection; left out
@@ -138,6 +142,8 @@ type Target struct {
 	URL     string  `json:"url"`
 	SendURL *string `json:"send_url"`
 	Kind    string  `json:"kind"` // "reference": the bundled server, started for this run; "url": one that was there
+	// Proxy is the URL of the proxy in between, without its password.
+	Proxy *string `json:"proxy,omitempty"`
 	// Faults are what the bundled server was told to do wrong, in order.
 	Faults []Fault `json:"faults,omitempty"`
 }
@@ -155,7 +161,7 @@ type Connect struct {
 	Failed    int              `json:"failed"`
 	ElapsedNS *int64           `json:"elapsed_ns"` // first dial to last open; null when none opened
 	Failures  map[string]int   `json:"failures"`   // class to count; the counts add up to Failed
-	Dropped   int              `json:"dropped"`    // opened, then ended before the run did
+	Dropped   int              `json:"dropped"`    // opened, and not open any more when the run ended
 	Drops     map[string]int   `json:"drops"`      // class to count; the counts add up to Dropped
 	Examples  []FailureExample `json:"examples"`   // the first failure or drop of each class, in words
 
@@ -167,6 +173,59 @@ type Connect struct {
 	// Connections is how many the clients had over the run, where several may share
 	// one; left out with HTTP/1.1, where each has its own.
 	Connections *int64 `json:"connections,omitempty"`
+}
+
+// Reconnect is what became of the streams that ended once they had been open, and of
+// the clients that opened theirs again, as an EventSource does.
+type Reconnect struct {
+	Clients  int            `json:"clients"`  // whose stream ended at least once
+	Ends     map[string]int `json:"ends"`     // class to count of streams that ended
+	Attempts int64          `json:"attempts"` // to open again
+	Failures map[string]int `json:"failures"` // class to count of attempts that failed
+	Reopened int64          `json:"reopened"` // attempts that opened
+	GaveUp   int            `json:"gave_up"`  // clients that were told never to come again: with 204, another status or a wrong content type
+	Away     int            `json:"away"`     // clients that were not back when the run ended; with GaveUp they are [Connect].Dropped
+	// FirstEndNS and LastOpenNS are when the first stream ended and when the last one
+	// opened again, since the first dial; null: never.
+	FirstEndNS *int64  `json:"first_end_ns"`
+	LastOpenNS *int64  `json:"last_open_ns"`
+	Downtime   Latency `json:"downtime"` // from the end of a stream until the client's next one is open
+
+	// Missed are the copies of messages that were sent while their client was away.
+	// Null when the scenario sends nothing, as are the figures below.
+	Missed *int64 `json:"missed"`
+	// Replayed copies came on a stream that was asked for only after their message
+	// was due, for the first time; ReplayedTwice are those of [Delivery].Duplicate
+	// that came so.
+	Replayed      *int64 `json:"replayed"`
+	ReplayedTwice *int64 `json:"replayed_twice"` // null too when copies have no names
+	// ReplayLatency is of the Replayed; they are in [Delivery].Latency too.
+	ReplayLatency *Latency `json:"replay_latency"`
+}
+
+// Affinity is which of several servers, the backends, the clients that opened were on:
+// those still open at the end of the run, and the others where they were last.
+type Affinity struct {
+	By       string    `json:"by"`       // what names the backend: "cookie" or "header"
+	Name     string    `json:"name"`     // of the cookie or the header
+	Backends []Backend `json:"backends"` // those with the most clients first, at most 256
+	Other    int       `json:"other"`    // clients on further ones
+	Unknown  int       `json:"unknown"`  // clients of which it does not show
+	// Rooms are those with a client that opened; the clients of RoomsSplit were on more
+	// than one backend.
+	Rooms      int `json:"rooms"`
+	RoomsSplit int `json:"rooms_split"`
+	Moved      int `json:"moved"` // clients that came back to another backend
+	// The lost copies by whether their room spans several backends; null when the
+	// scenario sends nothing, or what is lost is not known.
+	LostInSplitRooms *int64 `json:"lost_in_split_rooms"`
+	LostInOtherRooms *int64 `json:"lost_in_other_rooms"`
+}
+
+// Backend is one of the servers behind an address, and how many clients it had.
+type Backend struct {
+	Name    string `json:"name"`
+	Clients int    `json:"clients"`
 }
 
 // FailureExample is one failure of a class, as the system or server put it.

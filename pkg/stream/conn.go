@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/sseload/sseload/pkg/stream/http1"
 	"github.com/sseload/sseload/pkg/target"
 )
 
@@ -34,6 +35,12 @@ func newConn(cfg Config) Engine {
 		begin = newCarrier(c).begin
 	}
 	c.init(cfg, begin)
+	if cfg.Head != nil {
+		c.disp.head = func(h *http1.Head) {
+			o := c.subs[c.disp.id].opening
+			c.cfg.tellHead(o.vars, o.moved, h)
+		}
+	}
 	return c
 }
 
@@ -80,9 +87,9 @@ func (c *conn) open(ctx context.Context, a *attempt, o *opening, deadline time.T
 	e := c.cfg.Target.Subscribe
 	scheme, hostPort := e.Scheme, e.HostPort
 	if o.moved != nil {
-		scheme, hostPort = o.moved.to.Scheme, target.HostPort(o.moved.to)
+		scheme, hostPort = o.moved.To.Scheme, target.HostPort(o.moved.To)
 	}
-	tcp, err = c.dial.tcp(ctx, hostPort, sourceFor(c.cfg.Sources, o.vars.Client), o.slow)
+	tcp, err = c.dial.connect(ctx, scheme, hostPort, sourceFor(c.cfg.Sources, o.vars.Client), o.slow)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -122,10 +129,12 @@ func (c *conn) open(ctx context.Context, a *attempt, o *opening, deadline time.T
 var errStopped = errors.New("unsubscribed")
 
 func subscribeRequest(e *target.Endpoint, o *opening, lastEventID []byte) []byte {
+	var request []byte
 	if o.moved != nil {
-		return e.AppendRedirected(nil, o.moved.to, o.vars, lastEventID)
+		request, _ = e.AppendRedirected(nil, nil, o.moved.Redirect, o.vars, lastEventID)
+	} else {
+		request, _ = e.Append(nil, nil, o.vars, lastEventID)
 	}
-	request, _ := e.Append(nil, nil, o.vars, lastEventID)
 	return request
 }
 
@@ -195,10 +204,14 @@ func (c *conn) end(a *attempt, tcp net.Conn, err error) {
 	var to *redirect
 	if !errors.As(err, &to) {
 		a.reset(0)
-		c.fail(a, classify(err))
+		f := classify(err)
+		if a.opening != nil {
+			f = a.opening.moved.through(c.cfg.Target.Subscribe, f)
+		}
+		c.fail(a, f)
 		return
 	}
-	if f := a.opening.follow(c.cfg.Target.Subscribe, to.location); f != nil {
+	if f := a.opening.follow(c.cfg.Target.Subscribe, to); f != nil {
 		c.fail(a, f)
 		return
 	}
@@ -206,14 +219,12 @@ func (c *conn) end(a *attempt, tcp net.Conn, err error) {
 	c.begin(a)
 }
 
-// follow moves o to location.
-func (o *opening) follow(e *target.Endpoint, location string) *Failure {
+// follow moves o to where a response sent it.
+func (o *opening) follow(e *target.Endpoint, by *redirect) (f *Failure) {
 	if o.moved == nil {
-		u, err := e.URL(o.vars)
-		if err != nil {
-			return classify(err)
+		if o.moved, f = newRedirects(e, o.vars); f != nil {
+			return f
 		}
-		o.moved = &redirects{to: u}
 	}
-	return o.moved.follow(location, "http", "https")
+	return o.moved.follow(e, by, "http", "https")
 }

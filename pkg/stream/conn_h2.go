@@ -2,7 +2,6 @@ package stream
 
 import (
 	"errors"
-	"net/url"
 	"slices"
 	"time"
 
@@ -22,7 +21,7 @@ type carrier struct {
 // lineKey names a connection: the clients that it is for, and whom it leads to.
 type lineKey struct {
 	number int // of its first client, divided by how many share it
-	origin
+	originKey
 }
 
 // line is a connection that carries subscriptions.
@@ -51,9 +50,9 @@ func (c *Config) share() int { return max(1, c.StreamsPerConnection) }
 // begin starts to open a, at the address that it was sent to last.
 func (k *carrier) begin(a *attempt) {
 	c, o := k.c, a.opening
-	to := origin{c.cfg.Target.Subscribe.Scheme, c.cfg.Target.Subscribe.HostPort}
+	to := originKey{c.cfg.Target.Subscribe.Scheme, c.cfg.Target.Subscribe.HostPort}
 	if o.moved != nil {
-		to = origin{o.moved.to.Scheme, target.HostPort(o.moved.to)}
+		to = originKey{o.moved.To.Scheme, target.HostPort(o.moved.To)}
 	}
 	left := time.Duration(c.cfg.deadline(a.timing.Dialed) - c.cfg.Clock.Now())
 	if o.timer == nil {
@@ -96,7 +95,7 @@ func (k *carrier) line(key lineKey, timeout time.Duration) *line {
 	l := &line{on: k, key: key}
 	l.mux = mux{s: &k.c.shard, user: l, from: k.c}
 	k.lines[key] = l
-	l.dial(k.c.dial, key.origin, sourceFor(k.c.cfg.Sources, key.number), time.Now().Add(timeout))
+	l.dial(k.c.dial, key.originKey, sourceFor(k.c.cfg.Sources, key.number), time.Now().Add(timeout))
 	return l
 }
 
@@ -142,15 +141,9 @@ func (l *line) refuse() {
 	for l.admit(); len(l.waiting) > 0 && !l.http.Going(); l.admit() {
 		r := l.waiting[0]
 		l.waiting = slices.Delete(l.waiting, 0, 1)
-		l.on.conclude(r.a, l.tooMany())
+		limit, _ := l.http.Limit()
+		l.on.conclude(r.a, streamLimit(limit))
 	}
-}
-
-// tooMany says that the server allows fewer streams than clients share l.
-func (l *line) tooMany() *Failure {
-	limit, _ := l.http.Limit()
-	return failuref(StreamLimit, "the server allows %d streams at once on a connection: --streams-per-connection %d is too many",
-		limit, l.on.c.cfg.share())
 }
 
 func (l *line) open(r *rider) {
@@ -219,7 +212,14 @@ func (l *line) Head(s *http2.Stream, h *http2.Head) error {
 	c := l.on.c
 	a := c.subs[s.Tag]
 	o := a.opening
-	c.cfg.headRead(o.vars, false, func() (*url.URL, error) { return o.url(c.cfg.Target.Subscribe) }, h)
+	c.disp.id, c.disp.at = a.id, l.at
+	c.disp.tell()
+	if c.cfg.Head != nil {
+		c.cfg.tellFields(o.vars, o.moved, h.Status, headFields(h))
+	}
+	if c.subs[a.id] != a {
+		return nil // who was told has unsubscribed
+	}
 	field := func(name string) []byte {
 		v, _ := h.Field(name)
 		return []byte(v)
@@ -233,14 +233,6 @@ func (l *line) Head(s *http2.Stream, h *http2.Head) error {
 	a.opening = nil
 	c.cfg.Handler.Opened(a.id, a.timing)
 	return nil
-}
-
-// url is where o is requested.
-func (o *opening) url(e *target.Endpoint) (*url.URL, error) {
-	if o.moved != nil {
-		return o.moved.to, nil
-	}
-	return e.URL(o.vars)
 }
 
 // Data implements [http2.Handler].
@@ -264,29 +256,28 @@ func (l *line) End(s *http2.Stream, err error) {
 	case err == nil:
 		err = errEnded
 	case errors.As(err, &reset) && reset.Code == http2.RefusedStream && known && limit < l.on.c.cfg.share():
-		err = l.tooMany()
+		err = streamLimit(limit)
 	case a.opening != nil && errors.Is(err, http2.ErrClosedEarly) && !errors.As(err, &away):
 		err = errors.Join(errClosedUnopened, err)
 	}
-	l.on.conclude(a, err)
-	if l.on.lines[l.key] == l && len(l.waiting) == 0 && l.http.Streams() == 0 && errors.As(err, new(*redirect)) {
-		// It led to no stream, and perhaps never will.
+	if l.on.conclude(a, err) && l.on.lines[l.key] == l && len(l.waiting) == 0 && l.http.Streams() == 0 {
+		// The way leads on from here, and so it will for the others.
 		l.leave()
 		l.quit()
 	}
 }
 
 // conclude goes where a redirect leads, or tells the Handler what happened. Nothing
-// is left of a's stream.
-func (k *carrier) conclude(a *attempt, err error) {
+// is left of a's stream. It returns whether it goes on.
+func (k *carrier) conclude(a *attempt, err error) (goesOn bool) {
 	c, o := k.c, a.opening
 	var to *redirect
 	if errors.As(err, &to) {
-		f := o.follow(c.cfg.Target.Subscribe, to.location)
+		f := o.follow(c.cfg.Target.Subscribe, to)
 		if f == nil {
 			a.reset(c.cfg.MaxEventSize)
 			k.begin(a)
-			return
+			return true
 		}
 		err = f
 	}
@@ -295,4 +286,5 @@ func (k *carrier) conclude(a *attempt, err error) {
 	}
 	a.reset(0) // gives buffers back
 	c.fail(a, classify(err))
+	return false
 }

@@ -149,7 +149,7 @@ func TestStreamLimit(t *testing.T) {
 		for range clients - 1 {
 			f := p.next()
 			got[f.text]++
-			if f.failure != nil && (!strings.Contains(f.failure.Error(), "allows 3 streams") || !strings.Contains(f.failure.Error(), "--streams-per-connection 10")) {
+			if f.failure != nil && (!strings.Contains(f.failure.Error(), "allows 3 concurrent streams") || !strings.Contains(f.failure.Error(), "--streams-per-connection")) {
 				t.Errorf("%q does not say which limit", f.failure)
 			}
 		}
@@ -349,8 +349,8 @@ func TestBrokenConnection(t *testing.T) {
 	})
 }
 
-// TestNotHTTP2: a server that speaks something else is called by its name.
-func TestNotHTTP2(t *testing.T) {
+// TestConnMeetsStrangers: a server that speaks something else is called by its name.
+func TestConnMeetsStrangers(t *testing.T) {
 	good, trust := certificate(t, "127.0.0.1")
 	for _, c := range []struct {
 		name  string

@@ -14,7 +14,8 @@
 //     shard. Linux, plain HTTP. A subscription costs about a quarter of a KiB.
 //   - conn: a goroutine per subscription, and a buffer only with TLS; everywhere.
 //     A subscription costs about 3.3 KiB, with TLS 13 KiB.
-//   - nethttp: package net/http, a peer to measure against.
+//   - nethttp: package net/http, a peer to measure against, and for HTTP/3 the
+//     client of github.com/quic-go/quic-go.
 //   - r3labs: the client of github.com/r3labs/sse/v2, with its own parsing and
 //     its deviations from the specification, for those whose service uses it.
 //
@@ -22,6 +23,12 @@
 // connections of its own, so that the engines differ in nothing but how they
 // receive. A request is never sent twice: whether a server that closed the
 // connection under it has taken the message cannot be known.
+//
+// A server is reached by the ways that package target knows: an address, a Unix socket,
+// or a proxy. Engine epoll writes requests to an HTTP proxy in absolute form; tunnels,
+// by CONNECT or SOCKS5, are for the others. A Unix socket gives no receive times, and
+// its listener makes clients wait by EAGAIN when its queue is full, which counts
+// against the time to open.
 //
 // Subscriptions may be slow readers ([Config]): what they leave unread fills their
 // small receive buffer and then the server's, as with a client on a bad line.

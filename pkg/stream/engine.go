@@ -137,6 +137,11 @@ type Config struct {
 	// refusals included, and of those to sends. v is what the request was made for.
 	// The fields are valid during the call only.
 	Head func(v target.Vars, h ResponseHead)
+	// Read, when not nil, is told in the engine's context whenever bytes of a
+	// subscription were read, those of a response's head included, before what they
+	// say: for those who give a silent connection up. Engine r3labs does not tell,
+	// and nethttp tells of bodies alone.
+	Read func(id int, at Stamp)
 	// MaxEventSize bounds the memory that one event may take, in bytes. 0 means
 	// [sse.DefaultLimit].
 	MaxEventSize int
@@ -209,23 +214,25 @@ func (k Kind) For(t *target.Target) (Kind, error) {
 		return "", fmt.Errorf("HTTP/3 needs https, which %s is not", t.URL)
 	case k == Auto && t.HTTP == target.HTTP3:
 		return NetHTTP, nil
-	case k == Auto && epollAvailable && t.Plain() && t.HTTP == target.HTTP1:
+	case k == Auto && epollAvailable && t.Plain() && !t.Tunnels() && t.HTTP == target.HTTP1:
 		return Epoll, nil
 	case k == Auto:
 		return Conn, nil
 	case k == Conn && t.HTTP == target.HTTP3:
 		return "", errors.New("engine conn does not speak HTTP/3; use nethttp or auto")
-	case (k == Epoll || k == R3Labs) && t.HTTP != target.HTTP1:
-		return "", fmt.Errorf("engine %s does not speak HTTP/%s; use %s or auto", k, t.HTTP, other[t.HTTP])
+	case k == Epoll && t.HTTP != target.HTTP1:
+		return "", fmt.Errorf("engine epoll does not speak HTTP/%s; use %s or auto", t.HTTP, other[t.HTTP])
 	case k == Epoll && !epollAvailable:
 		return "", fmt.Errorf("engine epoll needs Linux; use conn or auto on %s", runtime.GOOS)
 	case k == Epoll && !t.Plain():
 		return "", fmt.Errorf("engine epoll speaks no TLS; use conn or auto for %s", t.URL)
+	case k == Epoll && t.Tunnels():
+		return "", fmt.Errorf("engine epoll cannot ask the proxy %s for connections; use conn or auto", strings.Join(t.Proxies(), ", "))
 	}
 	return k, nil
 }
 
-// other are the engines to name where one does not speak a version.
+// other are the engines to name where epoll does not speak a version.
 //
 //nolint:gochecknoglobals // a constant table
 var other = map[target.Version]Kind{target.HTTP2: Conn, target.HTTP3: NetHTTP}

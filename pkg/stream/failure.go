@@ -29,14 +29,15 @@ const (
 	Unreachable Class = "unreachable"  // no route to the host
 	DNS         Class = "dns"          // no such host
 	TLS         Class = "tls"          // handshake or certificate
+	Proxy       Class = "proxy"        // a proxy refused to connect
 	Status      Class = "status"       // an HTTP status other than the one needed
 	ContentType Class = "content type" // not text/event-stream
 	ClosedEarly Class = "closed early" // ended where the protocol does not let it end
 	Protocol    Class = "protocol"     // not the version of HTTP that it should be, or not as it must be
-	StreamLimit Class = "stream limit" // the server allows fewer streams on a connection than were to share it
 	Ended       Class = "ended"        // the server's clean end of an open stream
 	NoPorts     Class = "no ports"     // this machine's local ports are used up
 	NoFiles     Class = "no files"     // this process' file descriptors are used up
+	StreamLimit Class = "stream limit" // the server allows no more streams on the connection
 	Other       Class = "other"
 )
 
@@ -45,6 +46,8 @@ type Failure struct {
 	Class  Class
 	Status int // with class Status, the code
 	Err    error
+	// Proxied says that the response came through a proxy, which may be what made it.
+	Proxied bool
 }
 
 func (f *Failure) Error() string { return f.Err.Error() }
@@ -64,6 +67,15 @@ func (f *Failure) Key() string {
 // Permanent reports whether an EventSource must not reconnect after f: a status
 // other than 200 or a wrong content type, HTML section 9.2.3.
 func (f *Failure) Permanent() bool { return f.Class == Status || f.Class == ContentType }
+
+// ByPeer reports whether it is the server that broke TLS off: what it found wrong is
+// with the client, and mostly the want of a certificate.
+func (f *Failure) ByPeer() bool { return isRemote(f.Err) }
+
+func isRemote(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
 
 func failuref(c Class, format string, args ...any) *Failure {
 	return &Failure{Class: c, Err: fmt.Errorf(format, args...)}
@@ -94,7 +106,7 @@ func classify(err error) *Failure {
 		class = DNS
 	case isTLS(err):
 		class = TLS
-	case isRefused(err):
+	case isRefused(err), errors.Is(err, syscall.ENOENT): // of a Unix socket
 		class = Refused
 	case isReset(err):
 		class = Reset
@@ -121,11 +133,15 @@ func isTLS(err error) bool {
 		cert   x509.CertificateInvalidError
 	)
 	return errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &verify) ||
-		errors.As(err, &auth) || errors.As(err, &host) || errors.As(err, &cert)
+		errors.As(err, &auth) || errors.As(err, &host) || errors.As(err, &cert) ||
+		isRemote(err) // with TLS 1.3 its verdict on the client comes after the handshake
 }
 
 // redirect is how checkHead tells that the response is one.
-type redirect struct{ location string }
+type redirect struct {
+	status   int
+	location string
+}
 
 func (r *redirect) Error() string { return "redirect to " + strconv.Quote(r.location) }
 
@@ -142,10 +158,10 @@ func checkHead(status int, contentType, location, contentEncoding []byte) error 
 		}
 		return nil
 	case 301, 302, 303, 307, 308:
-		if len(location) == 0 {
-			return failuref(Protocol, "a redirect (status %d) without a location", status)
+		if len(location) == 0 { // the answer itself, Fetch section 4.4, which is not 200
+			return &Failure{Class: Status, Status: status, Err: fmt.Errorf("a redirect (status %d) without a location", status)}
 		}
-		return &redirect{location: string(location)}
+		return &redirect{status: status, location: string(location)}
 	}
 	return statusFailure(status)
 }

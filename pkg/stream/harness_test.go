@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -108,6 +109,12 @@ func serveTLS(t *testing.T, cfg *tls.Config, handle func(*peer)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOn(t, ln, cfg, handle)
+}
+
+// serveOn is serveTLS on a listener of the test's, which it closes.
+func serveOn(t *testing.T, ln net.Listener, cfg *tls.Config, handle func(*peer)) *server {
+	t.Helper()
 	s := &server{ln: ln, tls: cfg, conns: map[net.Conn]bool{}, quit: make(chan struct{})}
 	if overHTTP2(t) {
 		s.serveHTTP2(t, handle)
@@ -175,6 +182,16 @@ func (s *server) url(path string) string {
 		scheme = "https"
 	}
 	return scheme + "://" + s.ln.Addr().String() + path
+}
+
+// port is where it listens.
+func (s *server) port(t *testing.T) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(s.ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // request reads one with its body; nil at the end of the connection.
@@ -425,11 +442,18 @@ func at(t *testing.T, spec target.Spec) *target.Target {
 		if e == nil {
 			continue
 		}
-		addr, err := net.ResolveTCPAddr("tcp", e.HostPort)
+		way, err := e.Way(e.Scheme, e.HostPort)
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.Addr = addr.AddrPort()
+		if way.Unix != "" {
+			continue
+		}
+		addr, err := net.ResolveTCPAddr("tcp", way.HostPort)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Addr = netip.AddrPortFrom(addr.AddrPort().Addr().Unmap(), addr.AddrPort().Port())
 	}
 	return tg
 }

@@ -27,7 +27,7 @@ func everyTransport(t *testing.T, f func(*testing.T, Kind)) {
 func everyHTTP2(t *testing.T, f func(*testing.T, Kind)) {
 	t.Helper()
 	for _, form := range []string{"h2c", "h2"} {
-		t.Run(form, func(t *testing.T) {
+		t.Run("conn over "+form, func(t *testing.T) {
 			checkLeaks(t)
 			f(t, Conn)
 		})
@@ -37,7 +37,7 @@ func everyHTTP2(t *testing.T, f func(*testing.T, Kind)) {
 // overHTTP2 tells whether t runs within everyHTTP2.
 func overHTTP2(t testing.TB) bool { return inForm(t, "h2c") || inForm(t, "h2") }
 
-func inForm(t testing.TB, form string) bool { return strings.Contains(t.Name()+"/", "/"+form+"/") }
+func inForm(t testing.TB, form string) bool { return strings.Contains(t.Name()+"/", "/conn_over_"+form+"/") }
 
 // cutOff is what text, which is about a connection of HTTP/1.1, says of a stream:
 // a server resets one that it cannot complete.

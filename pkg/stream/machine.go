@@ -28,6 +28,8 @@ func (m *machine) reset(limit int) {
 type dispatcher struct {
 	h     Handler
 	clock *Clock
+	head  func(*http1.Head)      // told of each, first; nil: nobody asks
+	read  func(id int, at Stamp) // may be nil
 
 	m       *machine
 	id      int
@@ -42,6 +44,7 @@ type dispatcher struct {
 // or to be classified.
 func (d *dispatcher) write(m *machine, id int, at Stamp, p []byte) error {
 	d.m, d.id, d.at, d.stopped, d.opened = m, id, at, false, false
+	d.tell()
 	d.busy = true
 	n, err := m.resp.Write(p, d)
 	d.busy = false
@@ -60,10 +63,18 @@ func (d *dispatcher) write(m *machine, id int, at Stamp, p []byte) error {
 // response to package net/http.
 func (d *dispatcher) body(dec *sse.Decoder, id int, at Stamp, p []byte) error {
 	d.id, d.at, d.stopped, d.opened = id, at, false, false
+	d.tell()
 	d.busy = true
 	err := dec.Write(p, d)
 	d.busy = false
 	return err
+}
+
+// tell says that something was read.
+func (d *dispatcher) tell() {
+	if d.read != nil {
+		d.read(d.id, d.at)
+	}
 }
 
 // end tells m that the connection ended, and what that means.
@@ -81,6 +92,12 @@ var errClosedUnopened = failuref(ClosedEarly, "the server closed the connection 
 
 // Head implements [http1.Handler].
 func (d *dispatcher) Head(h *http1.Head) error {
+	if d.head != nil {
+		d.head(h)
+		if d.stopped {
+			return nil
+		}
+	}
 	if err := checkHead(h.Status, h.ContentType, h.Location, h.ContentEncoding); err != nil {
 		return err
 	}

@@ -46,11 +46,8 @@ type muxUser interface {
 	gone(err error)
 }
 
-// origin is whom a connection leads to.
-type origin struct{ scheme, hostPort string }
-
 // dial starts to connect m by d. It must be called in the engine's context.
-func (m *mux) dial(d *dialer, to origin, source netip.Addr, deadline time.Time) {
+func (m *mux) dial(d *dialer, to originKey, source netip.Addr, deadline time.Time) {
 	ctx, cancel := context.WithDeadline(m.s.ctx, deadline)
 	m.cancel = cancel
 	if m.s.muxes == nil {
@@ -76,8 +73,8 @@ func (m *mux) dial(d *dialer, to origin, source netip.Addr, deadline time.Time) 
 
 // connect makes the connection. since is when it was there, before TLS. tcp is left
 // open on an error, unless it is nil.
-func (m *mux) connect(ctx context.Context, d *dialer, to origin, source netip.Addr) (nc, tcp net.Conn, since int64, err error) {
-	if tcp, err = d.tcp(ctx, to.hostPort, source, nil); err != nil {
+func (m *mux) connect(ctx context.Context, d *dialer, to originKey, source netip.Addr) (nc, tcp net.Conn, since int64, err error) {
+	if tcp, err = d.connect(ctx, to.scheme, to.hostPort, source, nil); err != nil {
 		return nil, nil, 0, err
 	}
 	since = m.s.cfg.Clock.Now()

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
+
+	"github.com/sseload/sseload/pkg/target"
 )
 
 // netHTTP is an Engine on the client of package net/http: a goroutine for each
@@ -26,10 +29,24 @@ func newNetHTTP(cfg Config) Engine {
 	return n
 }
 
-// newSubscribeClient is for streams: a connection carries one and is then closed.
+// newSubscribeClient is for streams: with HTTP/1.1 a connection carries one and is
+// then closed, and with HTTP/2 and 3 as many as the pool says.
 func newSubscribeClient(cfg Config) *webClient {
 	c := newWebClient(cfg.Target, cfg.Target.Subscribe)
 	c.transport.MaxIdleConnsPerHost = -1
+	switch cfg.Target.HTTP {
+	case target.HTTP1:
+	case target.HTTP2:
+		c.shared = newPool(cfg, newH2Dialer(cfg, c))
+	case target.HTTP3:
+		c.shared = newPool(cfg, newH3Dialer(cfg))
+	}
+	if c.shared != nil {
+		c.Transport = &asWritten{RoundTripper: c.shared, end: c.end}
+	}
+	if cfg.Head != nil {
+		c.Transport = &headTeller{c.Transport}
+	}
 	return c
 }
 
@@ -57,11 +74,14 @@ var errOpenTimeout = failuref(TimedOut, "no response in time")
 func (s *shard) request(a *attempt, c *webClient) *wait {
 	o := a.opening
 	w := &wait{ctx: o.ctx, cancel: o.cancel, trip: &trip{
-		clock: s.cfg.Clock, vars: o.vars,
+		clock: s.cfg.Clock, vars: o.vars, cancel: o.cancel, dialed: a.timing.Dialed,
 		source: sourceFor(s.cfg.Sources, o.vars.Client), slow: o.slow,
 	}}
 	if id := a.dec.LastEventID(); len(id) > 0 {
 		w.trip.lastEventID = append([]byte(nil), id...)
+	}
+	if s.cfg.Head != nil {
+		w.trip.head = func(resp *http.Response, u *url.URL) error { return s.head(a, o.vars, resp, u) }
 	}
 	w.req, w.err = c.end.Request(w.trip.in(o.ctx), o.vars, w.trip.lastEventID)
 	w.timer = time.AfterFunc(s.cfg.Timeout, func() { o.cancel(errOpenTimeout) })
@@ -101,11 +121,11 @@ func (s *shard) end(a *attempt, w *wait, err error) {
 	defer s.leave()
 	if a.opening != nil {
 		a.timing.Connected = w.trip.connected.Load()
-		if errors.Is(cause, errOpenTimeout) {
-			err = errOpenTimeout
+		if f := new(Failure); errors.As(cause, &f) {
+			err = f // it is what the context was ended for
 		}
 	}
-	s.fail(a, w.trip.classify(err))
+	s.fail(a, w.trip.moved.through(s.cfg.Target.Subscribe, w.trip.classify(err)))
 }
 
 func (n *netHTTP) run(a *attempt, w *wait) error {

@@ -2,11 +2,10 @@ package stream
 
 import (
 	"bytes"
-	"net/url"
+	"iter"
 	"strings"
 
 	"github.com/sseload/sseload/pkg/stream/http2"
-	"github.com/sseload/sseload/pkg/target"
 )
 
 // encodeRequest brings a request of HTTP/1.1, as package target writes it, into the
@@ -43,21 +42,13 @@ func encodeRequest(enc *http2.Encoder, scheme string, raw []byte) (block, body [
 	return enc.Block(), body, nil
 }
 
-// headRead tells whoever wants to know of the head of a response to the request for
-// v. where is the request's URL; it is asked for only then.
-func (c *Config) headRead(v target.Vars, send bool, where func() (*url.URL, error), h *http2.Head) {
-	if c.Head == nil {
-		return
-	}
-	u, err := where()
-	if err != nil {
-		return // it was requested, so it has a URL
-	}
-	c.Head(v, ResponseHead{Status: h.Status, Send: send, URL: u, Fields: func(yield func(name, value []byte) bool) {
+// headFields are those of h, as bytes.
+func headFields(h *http2.Head) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
 		for name, value := range h.Fields() {
 			if !yield([]byte(name), []byte(value)) {
 				return
 			}
 		}
-	}})
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/sseload/sseload/pkg/stream/http1"
+	"github.com/sseload/sseload/pkg/target"
 )
 
 // response is the http1.Handler of a send: only the status matters, and the
@@ -12,12 +13,16 @@ type response struct {
 	status    int
 	keepAlive bool
 	excerpt   []byte
+	about     *sent // for [Config.Head]; nil: nobody asks
 }
 
 // Head implements [http1.Handler].
 func (r *response) Head(h *http1.Head) error {
 	r.status, r.keepAlive = h.Status, h.KeepAlive
 	r.excerpt = r.excerpt[:0]
+	if r.about != nil {
+		r.about.keep(h.Status, h.Fields())
+	}
 	return nil
 }
 
@@ -30,8 +35,8 @@ func (r *response) Body(p []byte) error {
 	return nil
 }
 
-// failure is nil when the status says that the message was taken.
-func (r *response) failure() *Failure {
+// failure is nil when the status says that the message to e was taken.
+func (r *response) failure(e *target.Endpoint) *Failure {
 	if r.status >= 200 && r.status <= 299 {
 		return nil
 	}
@@ -39,5 +44,5 @@ func (r *response) failure() *Failure {
 	if len(r.excerpt) > 0 {
 		f.Err = fmt.Errorf("%w: %q", f.Err, r.excerpt)
 	}
-	return f
+	return (*redirects)(nil).through(e, f)
 }

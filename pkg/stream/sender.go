@@ -135,7 +135,7 @@ func (s *sender) connect() (nc, tcp net.Conn, err error) {
 	ctx, cancel := context.WithTimeout(s.s.ctx, cfg.Timeout)
 	defer cancel()
 	end := cfg.Target.Send
-	if tcp, err = s.dial.tcp(ctx, end.HostPort, firstSource(cfg.Sources), nil); err != nil {
+	if tcp, err = s.dial.connect(ctx, end.Scheme, end.HostPort, firstSource(cfg.Sources), nil); err != nil {
 		return nil, nil, err
 	}
 	if end.Scheme != "https" {
@@ -159,6 +159,7 @@ func (s *sender) serve(l *link) bool {
 	}
 	cfg := &s.s.cfg
 	begun := cfg.Clock.Now()
+	l.head.ask(cfg, v)
 	l.request, l.scratch = cfg.Target.Send.Append(l.request[:0], l.scratch, v, nil)
 	_ = l.tcp.SetDeadline(time.Now().Add(cfg.Timeout)) // it can only fail on a closed connection
 	s.s.mu.Unlock()
@@ -168,10 +169,11 @@ func (s *sender) serve(l *link) bool {
 	if s.s.closed {
 		return false
 	}
-	f := l.head.failure()
+	f := l.head.failure(cfg.Target.Send)
 	if err != nil {
 		f = s.failure(err, true)
 	}
+	l.head.tell(cfg)
 	if !keep {
 		delete(s.links, l) // already now another one may be opened
 	}
@@ -205,7 +207,7 @@ func (s *sender) failure(err error, connected bool) *Failure {
 		return sendTimeout(connected, s.s.cfg.Timeout)
 	}
 	if connected {
-		f = &Failure{Class: f.Class, Err: fmt.Errorf("send to %s: %w", s.s.cfg.Target.Send.Addr, f.Err)}
+		f = &Failure{Class: f.Class, Err: fmt.Errorf("send to %s: %w", s.s.cfg.Target.Send.Peer(), f.Err)}
 	}
 	return f
 }

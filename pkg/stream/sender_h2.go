@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"net/url"
 	"slices"
 	"time"
 
@@ -37,7 +36,6 @@ type route struct {
 type letter struct {
 	http2.Stream
 	tag     Tag
-	vars    target.Vars // without the payload
 	begun   int64
 	head    response
 	timer   *time.Timer
@@ -75,7 +73,7 @@ func (p *postman) connect() {
 		}
 	})
 	r.mux = mux{s: p.s.s, user: r}
-	r.dial(p.s.dial, origin{cfg.Target.Send.Scheme, cfg.Target.Send.HostPort}, firstSource(cfg.Sources), time.Now().Add(cfg.Timeout))
+	r.dial(p.s.dial, originKey{cfg.Target.Send.Scheme, cfg.Target.Send.HostPort}, firstSource(cfg.Sources), time.Now().Add(cfg.Timeout))
 }
 
 // send sends a message over r, which has room.
@@ -83,8 +81,8 @@ func (r *route) send(tag Tag, v target.Vars) {
 	p := r.on
 	cfg := &p.s.s.cfg
 	l := p.letter()
-	l.tag, l.vars, l.begun = tag, v, cfg.Clock.Now()
-	l.vars.Payload = nil // is valid until Message is called again
+	l.tag, l.begun = tag, cfg.Clock.Now()
+	l.head.ask(cfg, v)
 	l.request, l.scratch = cfg.Target.Send.Append(l.request[:0], l.scratch, v, nil)
 	block, body, err := encodeRequest(p.enc, cfg.Target.Send.Scheme, l.request)
 	p.serial++
@@ -216,8 +214,10 @@ func (r *route) Changed() {
 func (r *route) Head(s *http2.Stream, h *http2.Head) error {
 	l := r.on.letters[s.Tag]
 	l.head.status, l.head.excerpt = h.Status, l.head.excerpt[:0]
-	cfg := &r.on.s.s.cfg
-	cfg.headRead(l.vars, true, func() (*url.URL, error) { return cfg.Target.Send.URL(l.vars) }, h)
+	if l.head.about != nil {
+		l.head.about.keep(h.Status, headFields(h))
+		l.head.tell(&r.on.s.s.cfg)
+	}
 	return nil
 }
 
@@ -227,7 +227,7 @@ func (r *route) Data(s *http2.Stream, p []byte) error { return r.on.letters[s.Ta
 // End implements [http2.Handler].
 func (r *route) End(s *http2.Stream, err error) {
 	l := r.on.letters[s.Tag]
-	f := l.head.failure()
+	f := l.head.failure(r.on.s.s.cfg.Target.Send)
 	if err != nil {
 		f = r.on.s.failure(err, true)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sseload/sseload/pkg/sse"
 	"github.com/sseload/sseload/pkg/target"
 )
 
@@ -65,7 +66,7 @@ func (s *shard) init(cfg Config, start func(*attempt)) {
 	s.cfg, s.start = cfg, start
 	s.subs = make([]*attempt, cfg.Clients)
 	s.ids = make([][]byte, cfg.Clients)
-	s.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock}
+	s.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock, read: cfg.Read}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.slow = newThrottle(cfg.pace())
 	s.sends.init(s)
@@ -112,7 +113,7 @@ func (s *shard) Subscribe(id int, lastEventID []byte) {
 	if lastEventID == nil {
 		lastEventID = s.ids[id]
 	}
-	a.dec.SetLastEventID(lastEventID)
+	a.dec.SetLastEventID(sse.ToValid(lastEventID)) // as text, HTML section 9.2.3
 	s.ids[id] = nil
 	a.timing.Dialed = s.cfg.Clock.Now()
 	ctx, cancel := context.WithCancelCause(s.ctx)

@@ -7,5 +7,9 @@
 // allocates nothing. [Target.Resolve] looks the hosts up and finds out that
 // something listens there, once, before any load.
 //
+// A [Way] is how connections to an origin are made: to an address, to a Unix socket
+// whatever the origin, or to a proxy. Redirects lead to other origins, so that an
+// Endpoint tells the way to any ([Endpoint.Way]).
+//
 // Everything here is safe for concurrent use once resolved.
 package target

@@ -3,7 +3,6 @@ package target
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
@@ -28,6 +27,13 @@ type Endpoint struct {
 	head    Template // all header lines but Host, Content-Length and Last-Event-ID
 	body    Template
 	hasBody bool
+
+	jar    *Jar     // of the clients' cookies; nil: they keep none
+	cookie Template // with a jar, the Cookie header that the user gave; it is not in headers
+
+	routes   *routes
+	absolute string // scheme and authority, when a proxy is given requests in absolute form
+	toProxy  string // header line for that proxy alone; may be empty
 }
 
 type header struct {
@@ -42,7 +48,8 @@ type endpointSpec struct {
 	method      string
 	url         string
 	headers     []string
-	credentials []string
+	credentials []header
+	jar         *Jar
 	defaults    []string // header lines that the user's replace
 	userAgent   string
 	keys        []Key
@@ -57,7 +64,7 @@ func newEndpoint(s endpointSpec) (*Endpoint, error) {
 	if !isToken(s.method) {
 		return nil, specErrorf("", "%q is not a request method", s.method)
 	}
-	e := &Endpoint{Method: s.method, Scheme: loc.scheme, Host: loc.authority, HostPort: loc.hostPort(), hasBody: s.body != ""}
+	e := &Endpoint{Method: s.method, Scheme: loc.scheme, Host: withoutZone(loc.authority), HostPort: loc.hostPort(), hasBody: s.body != ""}
 	if e.path, err = ParseTemplate(loc.path, s.keys); err != nil {
 		return nil, err
 	}
@@ -69,8 +76,7 @@ func newEndpoint(s endpointSpec) (*Endpoint, error) {
 	}
 	if loc.user != nil {
 		pass, _ := loc.user.Password()
-		s.credentials = append([]string{"Authorization: Basic " +
-			base64.StdEncoding.EncodeToString([]byte(loc.user.Username()+":"+pass))}, s.credentials...)
+		s.credentials = append([]header{basic(literal(loc.user.Username() + ":" + pass))}, s.credentials...)
 	}
 	defaults := s.defaults
 	if s.userAgent != "" {
@@ -81,16 +87,15 @@ func newEndpoint(s endpointSpec) (*Endpoint, error) {
 			return nil, err
 		}
 	}
-	for _, line := range s.credentials {
-		if err := e.addHeader(line, nil, true); err != nil {
-			return nil, err
-		}
+	for _, h := range s.credentials {
+		e.setHeader(h)
 	}
 	for _, line := range s.headers {
 		if err := e.addHeader(line, s.keys, false); err != nil {
 			return nil, err
 		}
 	}
+	e.keepCookies(s.jar)
 	for _, h := range e.headers {
 		e.head = concat(e.head, literal(h.name+": "), h.value, literal("\r\n"))
 	}
@@ -117,19 +122,27 @@ func (e *Endpoint) addHeader(line string, keys []Key, private bool) error {
 	h := header{name: name, value: literal(value), private: private}
 	if keys != nil {
 		t, err := ParseTemplate(value, keys)
+		if IsSecret(name) {
+			err = keepSecret(err, fmt.Sprintf("header %q", name))
+		}
 		if err != nil {
 			return err
 		}
 		h.value = t
 	}
+	e.setHeader(h)
+	return nil
+}
+
+// setHeader puts h in the place of one of the same name, if there is one.
+func (e *Endpoint) setHeader(h header) {
 	for i := range e.headers {
-		if strings.EqualFold(e.headers[i].name, name) {
+		if strings.EqualFold(e.headers[i].name, h.name) {
 			e.headers[i] = h
-			return nil
+			return
 		}
 	}
 	e.headers = append(e.headers, h)
-	return nil
 }
 
 // isToken checks s against the token rule, RFC 9110 section 5.6.2.
@@ -148,7 +161,7 @@ func isToken(s string) bool {
 
 // Uses reports whether the request differs by k.
 func (e *Endpoint) Uses(k Key) bool {
-	if e.path.Uses(k) || e.body.Uses(k) {
+	if e.path.Uses(k) || e.body.Uses(k) || e.cookie.Uses(k) {
 		return true
 	}
 	for _, h := range e.headers {
@@ -179,12 +192,22 @@ func (e *Endpoint) String() string {
 func (e *Endpoint) Append(dst, scratch []byte, v Vars, lastEventID []byte) (request, grown []byte) {
 	dst = append(dst, e.Method...)
 	dst = append(dst, ' ')
+	dst = append(dst, e.absolute...)
 	dst = e.path.Append(dst, v)
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	dst = append(dst, e.Host...)
 	dst = append(dst, "\r\n"...)
+	dst = append(dst, e.toProxy...)
 	dst = e.head.Append(dst, v)
+	if e.jar != nil {
+		dst = e.appendCookie(dst, v, nil)
+	}
 	dst = appendLastEventID(dst, lastEventID)
+	return e.appendBody(dst, scratch, e.Method, v)
+}
+
+// appendBody ends the head of a request of that method, and writes the body.
+func (e *Endpoint) appendBody(dst, scratch []byte, method string, v Vars) (request, grown []byte) {
 	if e.hasBody {
 		scratch = e.body.Append(scratch[:0], v)
 		dst = append(dst, "Content-Length: "...)
@@ -192,7 +215,7 @@ func (e *Endpoint) Append(dst, scratch []byte, v Vars, lastEventID []byte) (requ
 		dst = append(dst, "\r\n\r\n"...)
 		return append(dst, scratch...), scratch
 	}
-	if e.Method != "GET" && e.Method != "HEAD" {
+	if method != "GET" && method != "HEAD" {
 		dst = append(dst, "Content-Length: 0\r\n"...) // RFC 9110 section 8.6
 	}
 	return append(dst, "\r\n"...), scratch
@@ -207,17 +230,61 @@ func appendLastEventID(dst, id []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// AppendRedirected writes the request for v as a GET of u, to which the server
-// redirected. Credentials go along only to the origin that they were given for.
-func (e *Endpoint) AppendRedirected(dst []byte, u *url.URL, v Vars, lastEventID []byte) []byte {
-	dst = append(dst, "GET "...)
+// Redirect is where a server has sent a request.
+type Redirect struct {
+	To *url.URL
+	// GET says that the request has become a GET without a body on its way, see
+	// [Endpoint.BecomesGET].
+	GET bool
+}
+
+// BecomesGET reports whether a redirect of that status makes the endpoint's request
+// a GET without a body. Others keep both. Fetch standard, HTTP-redirect fetch, step 12.
+func (e *Endpoint) BecomesGET(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound:
+		return e.Method == http.MethodPost
+	case http.StatusSeeOther:
+		return e.Method != http.MethodGet && e.Method != http.MethodHead
+	}
+	return false
+}
+
+// aboutBody tells the headers that go when the body does: the Fetch standard's
+// request-body-header names.
+func aboutBody(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Content-Encoding", "Content-Language", "Content-Location", "Content-Type":
+		return true
+	}
+	return false
+}
+
+// AppendRedirected writes the request for v as it goes on behind a redirect.
+// Credentials go along only to the origin that they were given for. scratch is as
+// with Append.
+func (e *Endpoint) AppendRedirected(dst, scratch []byte, r Redirect, v Vars, lastEventID []byte) (request, grown []byte) {
+	method, u := e.Method, r.To
+	if r.GET {
+		method = http.MethodGet
+	}
+	way, err := e.Way(u.Scheme, HostPort(u))
+	forward := err == nil && way.Forward // with an error there is nobody to write to
+	dst = append(dst, method...)
+	dst = append(dst, ' ')
+	if forward {
+		dst = append(dst, u.Scheme+"://"+u.Host...)
+	}
 	dst = append(dst, escape(u.RequestURI())...) // a Location may hold a space, which browsers encode
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
-	dst = append(dst, u.Host...)
+	dst = append(dst, withoutZone(u.Host)...)
 	dst = append(dst, "\r\n"...)
+	if forward {
+		dst = append(dst, proxyHeader(way)...)
+	}
 	same := e.sameOrigin(u)
 	for _, h := range e.headers {
-		if h.private && !same {
+		if h.private && !same || r.GET && aboutBody(h.name) {
 			continue
 		}
 		dst = append(dst, h.name...)
@@ -225,8 +292,14 @@ func (e *Endpoint) AppendRedirected(dst []byte, u *url.URL, v Vars, lastEventID 
 		dst = h.value.Append(dst, v)
 		dst = append(dst, "\r\n"...)
 	}
+	if e.jar != nil {
+		dst = e.appendCookie(dst, v, u)
+	}
 	dst = appendLastEventID(dst, lastEventID)
-	return append(dst, "\r\n"...)
+	if r.GET {
+		return append(dst, "\r\n"...), scratch
+	}
+	return e.appendBody(dst, scratch, method, v)
 }
 
 func (e *Endpoint) sameOrigin(u *url.URL) bool {
@@ -248,16 +321,28 @@ func (e *Endpoint) URL(v Vars) (*url.URL, error) {
 	return u, nil
 }
 
-// authority is the host and port to dial, without the scheme's default port.
+// authority is the host and port to dial, without the scheme's default port, as it
+// stands in a URL.
 func (e *Endpoint) authority() string {
+	const zone = "%25" // RFC 6874 section 2
 	host, port, err := net.SplitHostPort(e.HostPort)
-	if err != nil || port != map[string]string{"http": "80", "https": "443"}[e.Scheme] {
-		return e.HostPort
-	}
-	if strings.Contains(host, ":") {
-		return "[" + host + "]"
+	switch {
+	case err != nil || port != map[string]string{"http": "80", "https": "443"}[e.Scheme]:
+		return strings.Replace(e.HostPort, "%", zone, 1)
+	case strings.Contains(host, ":"):
+		return "[" + strings.Replace(host, "%", zone, 1) + "]"
 	}
 	return host
+}
+
+// withoutZone is an authority without the zone of an IPv6 address, which means
+// nothing to anybody else, RFC 6874 section 4.
+func withoutZone(authority string) string {
+	at, end := strings.IndexByte(authority, '%'), strings.IndexByte(authority, ']')
+	if at < 0 || end < at {
+		return authority
+	}
+	return authority[:at] + authority[end:]
 }
 
 // Request is the request for v in the form of package net/http.
@@ -280,8 +365,16 @@ func (e *Endpoint) Request(ctx context.Context, v Vars, lastEventID []byte) (*ht
 		return nil, fmt.Errorf("request: %w", err)
 	}
 	req.Host = e.Host
+	if name, value, ok := strings.Cut(strings.TrimSpace(e.toProxy), ": "); ok {
+		req.Header.Set(name, value)
+	}
 	for _, h := range e.headers {
 		req.Header[http.CanonicalHeaderKey(h.name)] = []string{string(h.value.Append(nil, v))}
+	}
+	if e.jar != nil {
+		if cookie := e.Cookie(v, nil); cookie != "" {
+			req.Header.Set("Cookie", cookie)
+		}
 	}
 	if len(lastEventID) > 0 {
 		req.Header.Set("Last-Event-ID", string(lastEventID))

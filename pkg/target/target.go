@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -28,11 +27,18 @@ type Spec struct {
 	SendBody    *string  // nil: the payload alone
 
 	// Credentials go with the subscribe request, and with the send request when
-	// it has the same scheme, host and port.
+	// it has the same scheme, host and port. They may hold {room} and {client}.
+	// Bearer, User, Token and JWT exclude each other.
 	Bearer  string   // token of an Authorization header
 	User    string   // USER:PASSWORD of an Authorization header
 	Cookies []string // "NAME=VALUE"
-	Origin  string
+	Origin  string   // taken as it is
+	// Token is the token of an Authorization header for each client by its number;
+	// nil: none. It is called for each request, from any goroutine.
+	Token func(client int) string
+	JWT   *JWT // signs the token of an Authorization header; nil: none
+	// CookieJar has each client keep the cookies that it is sent, see [Jar].
+	CookieJar bool
 
 	// Literal takes a URL without a path as it is, not as short for the reference
 	// server's.
@@ -61,6 +67,7 @@ type Target struct {
 	Send      *Endpoint // nil when the target takes no messages
 	TLS       *tls.Config
 	HTTP      Version // of the subscriptions
+	Jar       *Jar    // of the clients' cookies; nil: they keep none
 }
 
 // A SpecError is a mistake in what the user said: nothing was tried yet.
@@ -100,16 +107,14 @@ func New(spec Spec) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{URL: spec.URL, HTTP: spec.HTTP}
-	t.Subscribe, err = newEndpoint(endpointSpec{
-		what: "URL", method: "GET", url: subURL, headers: spec.Headers, keys: SubscribeKeys,
-		credentials: auth, userAgent: spec.UserAgent,
-		defaults: []string{"Accept: text/event-stream", "Cache-Control: no-cache"},
-	})
-	if err != nil {
+	if spec.CookieJar {
+		t.Jar = NewJar()
+	}
+	if t.Subscribe, err = subscribeEndpoint(spec, subURL, t, auth); err != nil {
 		return nil, err
 	}
 	if sendURL != "" {
-		if t.Send, err = sendEndpoint(spec, sendURL, t.Subscribe, auth); err != nil {
+		if t.Send, err = sendEndpoint(spec, sendURL, t, auth); err != nil {
 			return nil, err
 		}
 	}
@@ -120,6 +125,13 @@ func New(spec Spec) (*Target, error) {
 		NextProtos:         alpn(spec.HTTP),
 		// No ClientSessionCache: the clients of a run are strangers to each other,
 		// and each pays for a full handshake.
+	}
+	if certs := spec.Certificates; len(certs) > 0 {
+		// Also to a server that names other authorities: it is for that to refuse it.
+		t.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certs[0], nil }
+	}
+	if err := t.lead(spec); err != nil {
+		return nil, err
 	}
 	return t, nil
 }
@@ -133,7 +145,40 @@ func alpn(v Version) []string {
 	return []string{"http/1.1"}
 }
 
-func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*Endpoint, error) {
+func subscribeEndpoint(spec Spec, subURL string, t *Target, auth []header) (*Endpoint, error) {
+	method, body := strings.ToUpper(spec.Method), ""
+	if spec.Body != nil {
+		body = *spec.Body
+	}
+	switch {
+	case method == "" && spec.Body != nil:
+		method = "POST"
+	case method == "":
+		method = "GET"
+	case method == "HEAD" || method == "CONNECT":
+		return nil, specErrorf("use for example GET or POST", "--method %s cannot open a stream", method)
+	}
+	defaults := []string{"Accept: text/event-stream", "Cache-Control: no-cache"}
+	return newEndpoint(endpointSpec{
+		what: "URL", method: method, url: subURL, headers: spec.Headers, keys: SubscribeKeys,
+		credentials: auth, jar: t.Jar, userAgent: spec.UserAgent, defaults: append(defaults, contentType(body)...), body: body,
+	})
+}
+
+// contentType is the header line for a body of which the user has not said what it
+// is; none for an empty one.
+func contentType(body string) []string {
+	s := strings.TrimSpace(body)
+	switch {
+	case body == "":
+		return nil
+	case strings.HasPrefix(s, "{\""), strings.HasPrefix(s, "["):
+		return []string{"Content-Type: application/json"}
+	}
+	return []string{"Content-Type: text/plain; charset=utf-8"}
+}
+
+func sendEndpoint(spec Spec, sendURL string, t *Target, auth []header) (*Endpoint, error) {
 	method := strings.ToUpper(spec.SendMethod)
 	if method == "" {
 		method = "POST"
@@ -148,24 +193,16 @@ func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*End
 	case method == "GET": // RFC 9110 section 9.3.1 gives its content no meaning
 		body = ""
 	}
-	contentType := "Content-Type: text/plain; charset=utf-8"
-	if s := strings.TrimSpace(body); strings.HasPrefix(s, "{\"") || strings.HasPrefix(s, "[") {
-		contentType = "Content-Type: application/json"
-	}
-	defaults := []string{contentType}
-	if body == "" {
-		defaults = nil
-	}
 	send, err := parseURL(sendURL, "--send-url")
 	if err != nil {
 		return nil, err
 	}
-	if send.scheme != sub.Scheme || send.hostPort() != sub.HostPort {
+	if send.scheme != t.Subscribe.Scheme || send.hostPort() != t.Subscribe.HostPort {
 		auth = nil
 	}
 	e, err := newEndpoint(endpointSpec{
 		what: "--send-url", method: method, url: sendURL, headers: spec.SendHeaders, keys: SendKeys,
-		credentials: auth, userAgent: spec.UserAgent, defaults: defaults, body: body,
+		credentials: auth, jar: t.Jar, userAgent: spec.UserAgent, defaults: contentType(body), body: body,
 	})
 	if err != nil {
 		return nil, err
@@ -175,34 +212,6 @@ func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*End
 			"the send request does not carry {payload}, so no message could be recognised")
 	}
 	return e, nil
-}
-
-// credentials renders spec's credentials as header lines.
-func credentials(spec Spec) ([]string, error) {
-	var lines []string
-	switch {
-	case spec.Bearer != "" && spec.User != "":
-		return nil, specErrorf("", "--bearer and --user exclude each other")
-	case spec.Bearer != "":
-		lines = append(lines, "Authorization: Bearer "+spec.Bearer)
-	case spec.User != "":
-		if !strings.Contains(spec.User, ":") {
-			return nil, specErrorf("write --user NAME:PASSWORD", "--user %q has no colon", spec.User)
-		}
-		lines = append(lines, "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte(spec.User)))
-	}
-	for _, c := range spec.Cookies {
-		if name, _, ok := strings.Cut(c, "="); !ok || name == "" {
-			return nil, specErrorf("write --cookie NAME=VALUE", "--cookie %q is not NAME=VALUE", c)
-		}
-	}
-	if len(spec.Cookies) > 0 {
-		lines = append(lines, "Cookie: "+strings.Join(spec.Cookies, "; "))
-	}
-	if spec.Origin != "" {
-		lines = append(lines, "Origin: "+spec.Origin)
-	}
-	return lines, nil
 }
 
 // AddressesRooms reports whether subscribe requests of different rooms differ.
@@ -241,30 +250,49 @@ func (t *Target) Protocol() string {
 	return "EventSource (" + strings.Join(over, ", ") + ")"
 }
 
-// Resolve finds the addresses of the target's hosts, by name look-up and one
-// trial connection each, and stores them in the endpoints. The error is a
-// [*net.DNSError] or a dial error, wrapped with the host and port it concerns.
+// Resolve finds the addresses of the target's hosts, or of the proxies before them,
+// by name look-up and one trial connection each, and stores them in the endpoints. Of
+// Unix sockets it only tries whether something listens there, and with HTTP/3 see
+// [LookupQUIC]. The error is a [*net.DNSError] or a dial error, wrapped with the host and port it concerns.
 func (t *Target) Resolve(ctx context.Context, timeout time.Duration) error {
-	if err := t.Subscribe.resolve(ctx, timeout); err != nil {
+	look := Lookup
+	if t.HTTP == HTTP3 {
+		look = LookupQUIC
+	}
+	if err := t.Subscribe.resolve(ctx, timeout, look); err != nil {
 		return err
 	}
 	if t.Send == nil {
 		return nil
 	}
-	if t.Send.HostPort == t.Subscribe.HostPort {
+	if t.Send.Unix == t.Subscribe.Unix && t.Send.dialed() == t.Subscribe.dialed() {
 		t.Send.Addr = t.Subscribe.Addr
 		return nil
 	}
-	return t.Send.resolve(ctx, timeout)
+	return t.Send.resolve(ctx, timeout, Lookup)
 }
 
-func (e *Endpoint) resolve(ctx context.Context, timeout time.Duration) error {
-	addr, err := Lookup(ctx, e.HostPort, timeout)
+// lookup is [Lookup] or [LookupQUIC].
+type lookup func(ctx context.Context, hostPort string, timeout time.Duration) (netip.AddrPort, error)
+
+func (e *Endpoint) resolve(ctx context.Context, timeout time.Duration, look lookup) error {
+	w, err := e.Way(e.Scheme, e.HostPort)
 	if err != nil {
 		return err
 	}
+	if w.Unix != "" {
+		return tryUnix(ctx, w.Unix, timeout)
+	}
+	hostPort := w.HostPort
+	if given, ok := e.routes.resolved(w); ok {
+		hostPort = given.String()
+	}
+	addr, err := look(ctx, hostPort, timeout)
+	if err != nil && w.Proxy != nil {
+		return fmt.Errorf("the proxy %s: %w", Redacted(w.Proxy.String()), err)
+	}
 	e.Addr = addr
-	return nil
+	return err
 }
 
 // Lookup returns an address of hostPort ("host:port", as in [net.Dial]) that

@@ -228,7 +228,8 @@ func TestCredentialsStayWithTheirOrigin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := parse(t, string(tg.Subscribe.AppendRedirected(nil, u, Vars{}, []byte("7"))))
+		raw, _ := tg.Subscribe.AppendRedirected(nil, nil, Redirect{To: u}, Vars{}, []byte("7"))
+		r := parse(t, string(raw))
 		if got := r.Header.Get("Cookie") != "" && r.Header.Get("Authorization") != ""; got != private {
 			t.Errorf("redirected to %s: credentials sent is %v", to, got)
 		}
@@ -285,7 +286,8 @@ func TestRedirectsAreEscaped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := parse(t, string(tg.Subscribe.AppendRedirected(nil, u, Vars{}, nil))); r.RequestURI != "/b?q=x%20y&%C3%BC" {
+	raw, _ := tg.Subscribe.AppendRedirected(nil, nil, Redirect{To: u}, Vars{}, nil)
+	if r := parse(t, string(raw)); r.RequestURI != "/b?q=x%20y&%C3%BC" {
 		t.Errorf("request target %s", r.RequestURI)
 	}
 }
@@ -330,6 +332,7 @@ func TestRedacted(t *testing.T) {
 
 func TestHostPort(t *testing.T) {
 	for raw, want := range map[string]string{
+		"http://[fe80::1%25eth0]/": "[fe80::1%eth0]:80", "http://[fe80::1%25eth0]:81/": "[fe80::1%eth0]:81",
 		"http://h": "h:80", "https://h/x": "h:443", "http://h:81": "h:81", "http://[::1]/": "[::1]:80", "http://[::1]:8080/": "[::1]:8080",
 	} {
 		u, err := url.Parse(raw)

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -38,10 +39,18 @@ type Template struct {
 	parts []part
 }
 
-// part is literal text, or a key when key is not empty.
+// part is literal text, or a key when key is not empty, or what of makes when that is
+// not nil.
 type part struct {
 	text string
 	key  Key
+	of   expander
+}
+
+// expander makes text that differs between clients in more than its keys.
+type expander interface {
+	Append(dst []byte, v Vars) []byte
+	Uses(k Key) bool
 }
 
 // UnknownKeyError says that a template uses a key that has no value there.
@@ -49,9 +58,14 @@ type UnknownKeyError struct {
 	Template string
 	Key      string
 	Known    []Key
+	// Secret, when not empty, is what to call a template that nobody may read.
+	Secret string
 }
 
 func (e *UnknownKeyError) Error() string {
+	if e.Secret != "" {
+		return e.Secret + " holds an unknown key in braces"
+	}
 	return fmt.Sprintf("unknown key {%s} in %q", e.Key, e.Template)
 }
 
@@ -131,6 +145,10 @@ func (t Template) Append(dst []byte, v Vars) []byte {
 	for _, p := range t.parts {
 		switch p.key {
 		case "":
+			if p.of != nil {
+				dst = p.of.Append(dst, v)
+				continue
+			}
 			dst = append(dst, p.text...)
 		case Room:
 			dst = strconv.AppendInt(dst, int64(v.Room), 10)
@@ -148,7 +166,7 @@ func (t Template) Append(dst []byte, v Vars) []byte {
 // Uses reports whether k occurs in t.
 func (t Template) Uses(k Key) bool {
 	for _, p := range t.parts {
-		if p.key == k {
+		if p.key == k || p.of != nil && p.of.Uses(k) {
 			return true
 		}
 	}
@@ -165,3 +183,20 @@ func concat(ts ...Template) Template {
 }
 
 func literal(text string) Template { return Template{parts: []part{{text: text}}} }
+
+func expanding(of expander) Template { return Template{parts: []part{{of: of}}} }
+
+// secretTemplate is ParseTemplate for text that must not be repeated in an error,
+// which calls it what.
+func secretTemplate(text, what string) (Template, error) {
+	t, err := ParseTemplate(text, SubscribeKeys)
+	return t, keepSecret(err, what)
+}
+
+// keepSecret takes what the template says out of an error about it.
+func keepSecret(err error, what string) error {
+	if unknown := new(UnknownKeyError); errors.As(err, &unknown) {
+		return &UnknownKeyError{Known: unknown.Known, Secret: what}
+	}
+	return err
+}

@@ -130,7 +130,21 @@ func sums(r *result.Run) []error {
 	if (c.ElapsedNS == nil) != (c.Opened == 0) {
 		errs = append(errs, fmt.Errorf("connect: %d opened, elapsed_ns known: %t", c.Opened, c.ElapsedNS != nil))
 	}
+	if a := r.Reconnect; a != nil {
+		equal("reconnect.gave_up and away together", int64(a.GaveUp+a.Away), int64(c.Dropped))
+		equal("reconnect.downtime.count", a.Downtime.Count, a.Reopened)
+		if ends, most := total(a.Ends), int64(c.Opened)+a.Reopened; ends > most || ends < int64(a.Clients) {
+			errs = append(errs, fmt.Errorf("reconnect: %d streams of %d clients ended, %d opened", ends, a.Clients, most))
+		}
+		if done := a.Reopened + total(a.Failures); done > a.Attempts {
+			errs = append(errs, fmt.Errorf("reconnect: %d attempts had an outcome, of %d", done, a.Attempts))
+		}
+		if a.Replayed != nil && a.ReplayLatency != nil {
+			equal("reconnect.replay_latency.count", a.ReplayLatency.Count, *a.Replayed)
+		}
+	}
 	errs = append(errs, traffic(r)...)
+	errs = append(errs, affinity(r)...)
 	if d := r.Delivery; d != nil {
 		equal("delivery.sends.failures together", total(d.Sends.Failures), d.Sends.Failed)
 		if d.Lost != nil && d.Duplicate != nil && d.Misrouted != nil {
@@ -140,6 +154,34 @@ func sums(r *result.Run) []error {
 			equal(fmt.Sprintf("delivery.clients: client %d: received", k.Client),
 				k.Received, k.Expected-k.Lost+k.Duplicate+k.Misrouted)
 		}
+	}
+	return errs
+}
+
+// affinity checks that parts of the affinity are no more than their whole.
+func affinity(r *result.Run) []error {
+	a := r.Affinity
+	if a == nil {
+		return nil
+	}
+	var errs []error
+	clients := a.Other + a.Unknown
+	for _, b := range a.Backends {
+		clients += b.Clients
+	}
+	for _, part := range []struct {
+		what     string
+		n, whole int
+	}{
+		{"clients", clients, r.Connect.Opened}, {"moved", a.Moved, clients}, {"rooms_split", a.RoomsSplit, a.Rooms}, {"rooms", a.Rooms, clients},
+	} {
+		if part.n > part.whole {
+			errs = append(errs, fmt.Errorf("affinity: %s is %d of %d", part.what, part.n, part.whole))
+		}
+	}
+	if in, others := a.LostInSplitRooms, a.LostInOtherRooms; in != nil && others != nil && r.Delivery != nil && r.Delivery.Lost != nil &&
+		*in+*others != *r.Delivery.Lost {
+		errs = append(errs, fmt.Errorf("affinity: %d and %d lost are not the %d of delivery", *in, *others, *r.Delivery.Lost))
 	}
 	return errs
 }

@@ -1,0 +1,72 @@
+//go:build unix
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestTheCommandForTokensIsEnded with what it has started, when it takes too long and
+// when the user gives up.
+func TestTheCommandForTokensIsEnded(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		limit  time.Duration
+		cancel bool
+		want   string
+	}{
+		{"too slow", 500 * time.Millisecond, false, "was not done within 500ms"},
+		{"given up", time.Hour, true, context.Canceled.Error()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			held := filepath.Join(t.TempDir(), "held")
+			if err := syscall.Mkfifo(held, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			released := make(chan error, 1)
+			go func() {
+				f, err := os.Open(held) // returns once the command has opened it too
+				if c.cancel {
+					cancel()
+				}
+				if err == nil {
+					_, err = f.Read(make([]byte, 1)) // the end, once nobody holds it any more
+					f.Close()
+				}
+				released <- err
+			}()
+			_, err := runForTokens(ctx, "exec 9>"+held+"; sleep 1000 & wait", 1, c.limit)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error %v, want one with %q", err, c.want)
+			}
+			select {
+			case err := <-released:
+				if !errors.Is(err, io.EOF) {
+					t.Errorf("it was held until %v", err)
+				}
+			case <-time.After(patience):
+				t.Error("what the command has started goes on")
+			}
+		})
+	}
+}
+
+func TestParseTokens(t *testing.T) {
+	got, err := parseTokens("one\r\n\n \t\r\ntwo words\nlast")
+	if want := "one|two words|last"; err != nil || strings.Join(got, "|") != want {
+		t.Errorf("%q, %v; want %s", got, err, want)
+	}
+	if _, err := parseTokens("one\n\nT0K\x7fEN"); err == nil || !strings.Contains(err.Error(), "line 3") || strings.Contains(err.Error(), "T0K") {
+		t.Errorf("error %v, want one about line 3 without the token", err)
+	}
+}
