@@ -197,7 +197,6 @@ func TestStreamLimitUnknown(t *testing.T) {
 type framed struct {
 	*peer
 	*http2.Framer
-	settled bool
 }
 
 // serveFrames has handle called for each connection, its preface and settings read.

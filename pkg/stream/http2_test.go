@@ -97,7 +97,7 @@ func (s *server) webServer(t *testing.T, h http.Handler) *http.Server {
 func (s *server) run(t *testing.T, web *http.Server) {
 	t.Helper()
 	s.work.Go(func() {
-		err := errors.New("not served")
+		var err error
 		if s.tls != nil {
 			err = web.ServeTLS(s.ln, "", "")
 		} else {
