@@ -68,9 +68,9 @@ func (c *conn) open(ctx context.Context, a *attempt, o *opening, deadline time.T
 	e := c.cfg.Target.Subscribe
 	scheme, hostPort := e.Scheme, e.HostPort
 	if o.moved != nil {
-		scheme, hostPort = o.moved.to.Scheme, target.HostPort(o.moved.to)
+		scheme, hostPort = o.moved.To.Scheme, target.HostPort(o.moved.To)
 	}
-	tcp, err = c.dial.tcp(ctx, hostPort, sourceFor(c.cfg.Sources, o.vars.Client), o.slow)
+	tcp, err = c.dial.connect(ctx, scheme, hostPort, sourceFor(c.cfg.Sources, o.vars.Client), o.slow)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -110,10 +110,12 @@ func (c *conn) open(ctx context.Context, a *attempt, o *opening, deadline time.T
 var errStopped = errors.New("unsubscribed")
 
 func subscribeRequest(e *target.Endpoint, o *opening, lastEventID []byte) []byte {
+	var request []byte
 	if o.moved != nil {
-		return e.AppendRedirected(nil, o.moved.to, o.vars, lastEventID)
+		request, _ = e.AppendRedirected(nil, nil, o.moved.Redirect, o.vars, lastEventID)
+	} else {
+		request, _ = e.Append(nil, nil, o.vars, lastEventID)
 	}
-	request, _ := e.Append(nil, nil, o.vars, lastEventID)
 	return request
 }
 
@@ -183,10 +185,14 @@ func (c *conn) end(a *attempt, tcp net.Conn, err error) {
 	var to *redirect
 	if !errors.As(err, &to) {
 		a.reset(0)
-		c.fail(a, classify(err))
+		f := classify(err)
+		if a.opening != nil {
+			f = a.opening.moved.through(c.cfg.Target.Subscribe, f)
+		}
+		c.fail(a, f)
 		return
 	}
-	if f := a.opening.follow(c.cfg.Target.Subscribe, to.location); f != nil {
+	if f := a.opening.follow(c.cfg.Target.Subscribe, to); f != nil {
 		c.fail(a, f)
 		return
 	}
@@ -194,14 +200,12 @@ func (c *conn) end(a *attempt, tcp net.Conn, err error) {
 	c.begin(a)
 }
 
-// follow moves o to location.
-func (o *opening) follow(e *target.Endpoint, location string) *Failure {
+// follow moves o to where a response sent it.
+func (o *opening) follow(e *target.Endpoint, by *redirect) (f *Failure) {
 	if o.moved == nil {
-		u, err := e.URL(o.vars)
-		if err != nil {
-			return classify(err)
+		if o.moved, f = newRedirects(e, o.vars); f != nil {
+			return f
 		}
-		o.moved = &redirects{to: u}
 	}
-	return o.moved.follow(location, "http", "https")
+	return o.moved.follow(e, by, "http", "https")
 }

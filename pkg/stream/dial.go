@@ -33,25 +33,49 @@ func tlsFor(base *tls.Config, hostPort string) *tls.Config {
 	return c
 }
 
-// tcp connects to hostPort from the local address source, if that is valid. The
-// endpoint's own host was looked up before. With a throttle the connection is a
-// *slowConn.
-func (d *dialer) tcp(ctx context.Context, hostPort string, source netip.Addr, slow *throttle) (net.Conn, error) {
+// connect makes a connection to the server known as hostPort, over which its
+// requests can be written, with TLS where the scheme wants it: straight, or by way of
+// a proxy. The local address is source, if that is valid. With a throttle the
+// connection is a *slowConn.
+func (d *dialer) connect(ctx context.Context, scheme, hostPort string, source netip.Addr, slow *throttle) (net.Conn, error) {
+	w, err := d.end.Way(scheme, hostPort)
+	if err != nil {
+		return nil, err
+	}
+	nc, err := d.reach(ctx, w, source, slow)
+	if err != nil || !w.Tunnels() {
+		return nc, err
+	}
+	if err := tunnel(ctx, nc, w, hostPort); err != nil {
+		_ = nc.Close() // nothing is wanted of it any more
+		return nil, err
+	}
+	return nc, nil
+}
+
+// reach makes a connection to where w leads first. The endpoint's own host was
+// looked up before.
+func (d *dialer) reach(ctx context.Context, w target.Way, source netip.Addr, slow *throttle) (nc net.Conn, err error) {
 	// Keep-alive probes of thousands of idle connections would be a load of their
 	// own, and one that no other engine puts on the server.
 	nd := net.Dialer{KeepAlive: -1, Control: d.control}
 	if slow != nil {
 		nd.Control = lateBindSmall
 	}
-	if source.IsValid() {
-		nd.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	if w.Unix != "" {
+		nc, err = target.DialUnix(ctx, &nd, w.Unix)
+	} else {
+		if source.IsValid() {
+			nd.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+		}
+		hostPort := w.HostPort
+		if w.Addr.IsValid() {
+			hostPort = w.Addr.String()
+		}
+		nc, err = nd.DialContext(ctx, "tcp", hostPort)
 	}
-	if hostPort == d.end.HostPort {
-		hostPort = d.end.Addr.String()
-	}
-	nc, err := nd.DialContext(ctx, "tcp", hostPort)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", hostPort, err)
+		return nil, fmt.Errorf("connect to %s: %w", w, err)
 	}
 	if slow != nil {
 		return slow.conn(nc), nil

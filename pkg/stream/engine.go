@@ -200,7 +200,7 @@ func ParseKind(name string) (Kind, error) {
 // For is the engine that k stands for with t. The error says why k cannot serve.
 func (k Kind) For(t *target.Target) (Kind, error) {
 	switch {
-	case k == Auto && epollAvailable && t.Plain():
+	case k == Auto && epollAvailable && t.Plain() && !t.Tunnels():
 		return Epoll, nil
 	case k == Auto:
 		return Conn, nil
@@ -208,6 +208,8 @@ func (k Kind) For(t *target.Target) (Kind, error) {
 		return "", fmt.Errorf("engine epoll needs Linux; use conn or auto on %s", runtime.GOOS)
 	case k == Epoll && !t.Plain():
 		return "", fmt.Errorf("engine epoll speaks no TLS; use conn or auto for %s", t.URL)
+	case k == Epoll && t.Tunnels():
+		return "", fmt.Errorf("engine epoll cannot ask the proxy %s for connections; use conn or auto", strings.Join(t.Proxies(), ", "))
 	}
 	return k, nil
 }

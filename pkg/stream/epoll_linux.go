@@ -15,8 +15,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/sseload/sseload/pkg/target"
 )
 
 const epollAvailable = true
@@ -51,6 +49,7 @@ type epoll struct {
 	naps    int         // that were interrupted since something came
 	pace    pace        // of slow readers
 	pauses  deadlines   // of theirs, when those end
+	full    fullQueue   // who waits for a place in a Unix listener's
 	freely  bool        // they are slow no more
 
 	ctx     context.Context // of look-ups
@@ -122,6 +121,7 @@ func newEpoll(cfg Config) (Engine, error) {
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.disp = dispatcher{h: cfg.Handler, clock: cfg.Clock}
 	e.sends = sendPool{e: e, limit: cfg.SendConnections}
+	e.full.e = e
 	for i := range e.conns {
 		e.conns[i].fd = -1
 	}
@@ -244,6 +244,9 @@ func (e *epoll) patience() int {
 	if e.alarm.f != nil {
 		at, any = min(at, e.alarm.at), true
 	}
+	if e.full.len() > 0 {
+		at, any = min(at, e.full.at), true
+	}
 	if !any {
 		return -1
 	}
@@ -299,6 +302,7 @@ func (e *epoll) expire() {
 	if e.pauses.len() > 0 {
 		e.resume(e.cfg.Clock.Now())
 	}
+	e.full.retry()
 }
 
 func (e *epoll) isOpenOrGone(d deadline) bool {
@@ -379,7 +383,7 @@ func (e *epoll) nextAddr(id int) bool {
 	}
 	failed := r.addrs[0]
 	r.addrs = r.addrs[1:]
-	if h, ok := e.hosts[target.HostPort(r.to)]; ok && len(h.addrs) > 1 && h.addrs[0] == failed {
+	if h, ok := e.hosts[r.host]; ok && len(h.addrs) > 1 && h.addrs[0] == failed {
 		h.addrs = append(h.addrs[1:len(h.addrs):len(h.addrs)], failed) // spares the others the trial
 	}
 	return true
@@ -397,17 +401,32 @@ func (e *epoll) dialOnce(id int, c *subscription) *Failure {
 		e.at[id] = addr
 	}
 	c.slow = e.cfg.slow(id)
-	fd, err := e.socket(addr, e.source(id), c.slow)
+	unixPath := e.cfg.Target.Subscribe.Unix
+	fd, err := e.socket(addr, unixPath, e.source(id), c.slow)
 	if err != nil {
 		return classify(err)
 	}
 	c.fd = int32(fd)
-	if !c.slow { // how long data waits for a slow reader is part of what it stands for
+	// How long data waits for a slow reader is part of what it stands for, and of what
+	// comes by a Unix socket the kernel takes no times.
+	if !c.slow && unixPath == "" {
 		if err := stampReceipts(fd); err != nil {
 			return classify(fmt.Errorf("receive timestamps: %w", err))
 		}
 	}
 	e.opening.add(deadline{at: e.cfg.deadline(c.timing.Dialed), index: int32(id), gen: c.gen}, e.isOpenOrGone)
+	switch wait, err := e.full.connect(fd, unixPath, int32(id), c.gen); {
+	case err != nil:
+		return classify(err)
+	case wait:
+		return nil
+	}
+	return e.watch(id, c)
+}
+
+// watch writes the request of a subscription whose connection has begun, if that goes
+// at once, and has epoll tell of it.
+func (e *epoll) watch(id int, c *subscription) *Failure {
 	interest := uint32(unix.EPOLLIN)
 	again, f := e.writeRequest(id, c)
 	if f != nil {
@@ -416,7 +435,7 @@ func (e *epoll) dialOnce(id int, c *subscription) *Failure {
 	if again {
 		interest |= unix.EPOLLOUT
 	}
-	if err := e.control(unix.EPOLL_CTL_ADD, fd, interest, int32(id), c.gen); err != nil {
+	if err := e.control(unix.EPOLL_CTL_ADD, int(c.fd), interest, int32(id), c.gen); err != nil {
 		return classify(err)
 	}
 	return nil
@@ -430,15 +449,22 @@ func (e *epoll) source(id int) netip.Addr {
 	return sourceFor(e.cfg.Sources, e.cfg.Handler.Vars(id).Client)
 }
 
-// socket begins a connection to addr, of a slow reader or not.
-func (e *epoll) socket(addr netip.AddrPort, source netip.Addr, slow bool) (int, error) {
-	to, err := sockaddr(addr)
-	if err != nil {
-		return -1, fmt.Errorf("connect to %s: %w", addr, err)
-	}
+// socket begins a connection to addr, of a slow reader or not. With the path of a Unix
+// socket it is left to connect.
+func (e *epoll) socket(addr netip.AddrPort, unixPath string, source netip.Addr, slow bool) (int, error) {
 	family := unix.AF_INET
-	if addr.Addr().Unmap().Is6() {
-		family = unix.AF_INET6
+	var to unix.Sockaddr
+	switch {
+	case unixPath != "":
+		family, source = unix.AF_UNIX, netip.Addr{}
+	default:
+		var err error
+		if to, err = sockaddr(addr); err != nil {
+			return -1, fmt.Errorf("connect to %s: %w", addr, err)
+		}
+		if addr.Addr().Unmap().Is6() {
+			family = unix.AF_INET6
+		}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -446,6 +472,9 @@ func (e *epoll) socket(addr netip.AddrPort, source netip.Addr, slow bool) (int, 
 	}
 	if err := prepare(fd, source, slow); err != nil {
 		return -1, errors.Join(err, unix.Close(fd))
+	}
+	if to == nil {
+		return fd, nil
 	}
 	if err := connect(fd, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return -1, errors.Join(fmt.Errorf("connect to %s: %w", addr, err), unix.Close(fd))
@@ -520,7 +549,7 @@ func (e *epoll) writeRequest(id int, c *subscription) (again bool, f *Failure) {
 	p, begun := e.rest[id]
 	if !begun {
 		p = e.subscribeRequest(id, c)
-		if len(p) > oneSegment {
+		if len(p) > oneSegment && e.cfg.Target.Subscribe.Unix == "" {
 			if err := sendAtOnce(int(c.fd)); err != nil {
 				return false, classify(err)
 			}
@@ -534,7 +563,7 @@ func (e *epoll) writeRequest(id int, c *subscription) (again bool, f *Failure) {
 	case errno == unix.EAGAIN || errno == unix.ENOTCONN:
 		return true, nil
 	case errno != 0:
-		return false, classify(fmt.Errorf("connect to %s: %w", e.addr(id), errno))
+		return false, classify(fmt.Errorf("connect to %s: %w", e.peer(id), errno))
 	case c.state == connecting:
 		c.timing.Connected = now
 		c.state = requested
@@ -551,7 +580,7 @@ func (e *epoll) writeRequest(id int, c *subscription) (again bool, f *Failure) {
 func (e *epoll) subscribeRequest(id int, c *subscription) []byte {
 	v := e.cfg.Handler.Vars(id)
 	if r, ok := e.moved[id]; ok {
-		e.request = e.cfg.Target.Subscribe.AppendRedirected(e.request[:0], r.to, v, c.dec.LastEventID())
+		e.request, e.scratch = e.cfg.Target.Subscribe.AppendRedirected(e.request[:0], e.scratch, r.Redirect, v, c.dec.LastEventID())
 	} else {
 		e.request, e.scratch = e.cfg.Target.Subscribe.Append(e.request[:0], e.scratch, v, c.dec.LastEventID())
 	}
@@ -563,6 +592,14 @@ func (e *epoll) addr(id int) netip.AddrPort {
 		return addr
 	}
 	return e.cfg.Target.Subscribe.Addr
+}
+
+// peer is what a subscription is connected to, for messages.
+func (e *epoll) peer(id int) string {
+	if addr, ok := e.at[id]; ok {
+		return addr.String()
+	}
+	return e.cfg.Target.Subscribe.Peer()
 }
 
 // ready handles what epoll says about a subscription's socket.
@@ -597,7 +634,7 @@ func (e *epoll) read(id int, c *subscription) {
 	n, real, errno := e.recv.read(int(c.fd), buf)
 	if errno != 0 {
 		if errno != unix.EAGAIN {
-			e.fail(id, c, classify(fmt.Errorf("read from %s: %w", e.addr(id), errno)))
+			e.fail(id, c, classify(fmt.Errorf("read from %s: %w", e.peer(id), errno)))
 		}
 		return
 	}
@@ -632,10 +669,10 @@ func (e *epoll) read(id int, c *subscription) {
 func (e *epoll) ended(id int, c *subscription, err error) {
 	var to *redirect
 	if !errors.As(err, &to) {
-		e.fail(id, c, classify(err))
+		e.fail(id, c, e.moved[id].through(e.cfg.Target.Subscribe, classify(err)))
 		return
 	}
-	e.redirect(id, c, to.location)
+	e.redirect(id, c, to)
 }
 
 // fail ends subscription id and tells the Handler why.

@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-
-	"github.com/sseload/sseload/pkg/target"
 )
 
 // host is where a redirect led to. It is looked up once for all subscriptions.
@@ -28,34 +26,43 @@ type waiter struct {
 // maxHosts bounds what is remembered of a server that sends everybody elsewhere.
 const maxHosts = 1024
 
-// redirect has subscription id go on at location.
-func (e *epoll) redirect(id int, c *subscription, location string) {
+// redirect has subscription id go on where it was sent.
+func (e *epoll) redirect(id int, c *subscription, by *redirect) {
+	own := e.cfg.Target.Subscribe
 	r, ok := e.moved[id]
 	if !ok {
-		u, err := e.cfg.Target.Subscribe.URL(e.cfg.Handler.Vars(id))
-		if err != nil {
-			e.fail(id, c, classify(err))
+		var f *Failure
+		if r, f = newRedirects(own, e.cfg.Handler.Vars(id)); f != nil {
+			e.fail(id, c, f)
 			return
 		}
-		r = &redirects{to: u}
 	}
-	from := target.HostPort(r.to)
-	if f := r.follow(location, "http"); f != nil {
+	from := r.host
+	if f := r.follow(own, by, "http"); f != nil {
 		e.fail(id, c, f)
+		return
+	}
+	w, err := r.way(own)
+	if err == nil && w.Tunnels() {
+		err = failuref(Proxy, "redirect to %s, for which engine epoll cannot ask the %s; use --engine conn", r.To, w)
+	}
+	if err != nil {
+		e.fail(id, c, classify(err))
 		return
 	}
 	addr, timing := e.addr(id), c.timing
 	e.drop(id, c)
 	c.timing, c.state = timing, resolving
+	r.host = w.HostPort
 	e.moved[id] = r
-	switch hostPort := target.HostPort(r.to); hostPort {
-	case from:
+	switch {
+	case w.Unix != "" || w.HostPort == from:
 		e.dialAt(id, c, []netip.AddrPort{addr})
-	case e.cfg.Target.Subscribe.HostPort:
-		e.dialAt(id, c, []netip.AddrPort{e.cfg.Target.Subscribe.Addr})
+	case w.Addr.IsValid():
+		e.dialAt(id, c, []netip.AddrPort{w.Addr})
 	default:
 		e.opening.add(deadline{at: e.cfg.deadline(c.timing.Dialed), index: int32(id), gen: c.gen}, e.isOpenOrGone)
-		e.lookUp(hostPort, id, c)
+		e.lookUp(w.HostPort, id, c)
 	}
 }
 

@@ -105,21 +105,34 @@ func (s *sendPool) dial(i int32) {
 	c.gen++
 	c.state = sendConnecting
 	s.connecting++
-	fd, err := s.e.socket(s.e.cfg.Target.Send.Addr, firstSource(s.e.cfg.Sources), false)
+	end := s.e.cfg.Target.Send
+	fd, err := s.e.socket(end.Addr, end.Unix, firstSource(s.e.cfg.Sources), false)
 	if err != nil {
 		s.failLater(i, classify(err))
 		return
 	}
-	c.fd, c.wait = int32(fd), true
-	if err := sendAtOnce(fd); err != nil {
-		s.failLater(i, classify(err))
-		return
-	}
-	if err := s.e.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLOUT, i, -c.gen); err != nil {
-		s.failLater(i, classify(err))
-		return
+	c.fd = int32(fd)
+	if end.Unix == "" {
+		if err := sendAtOnce(fd); err != nil {
+			s.failLater(i, classify(err))
+			return
+		}
 	}
 	s.expect(i)
+	wait, err := s.e.full.connect(fd, end.Unix, i, -c.gen)
+	if err == nil && !wait {
+		err = s.watchConnect(i)
+	}
+	if err != nil {
+		s.failLater(i, classify(err))
+	}
+}
+
+// watchConnect has epoll tell when connection i is established.
+func (s *sendPool) watchConnect(i int32) error {
+	c := &s.conns[i]
+	c.wait = true
+	return s.e.control(unix.EPOLL_CTL_ADD, int(c.fd), unix.EPOLLIN|unix.EPOLLOUT, i, -c.gen)
 }
 
 // expect sets the deadline of what connection i is about to do.
@@ -156,7 +169,7 @@ func (s *sendPool) write(i int32, p []byte) {
 	c := &s.conns[i]
 	n, errno := write(int(c.fd), p)
 	if errno != 0 && errno != unix.EAGAIN {
-		s.failLater(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Addr, errno)))
+		s.failLater(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Peer(), errno)))
 		return
 	}
 	c.rest = nil
@@ -236,7 +249,7 @@ func (s *sendPool) connected(i int32) {
 		err = unix.Errno(errno)
 	}
 	if err != nil {
-		s.fail(i, classify(fmt.Errorf("connect to %s: %w", s.e.cfg.Target.Send.Addr, err)))
+		s.fail(i, classify(fmt.Errorf("connect to %s: %w", s.e.cfg.Target.Send.Peer(), err)))
 		return
 	}
 	s.conns[i].state = sendFree
@@ -257,11 +270,11 @@ func (s *sendPool) read(i int32) {
 		s.drop(i)
 		return
 	case errno != 0:
-		s.fail(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Addr, errno)))
+		s.fail(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Peer(), errno)))
 		return
 	case n == 0:
 		if err := c.resp.End(); err != nil {
-			s.fail(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Addr, err)))
+			s.fail(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Peer(), err)))
 			return
 		}
 		s.finish(i, false)
@@ -270,7 +283,7 @@ func (s *sendPool) read(i int32) {
 	used, err := c.resp.Write(s.e.buf[:n], &c.head)
 	switch {
 	case err != nil:
-		s.fail(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Addr, err)))
+		s.fail(i, classify(fmt.Errorf("send to %s: %w", s.e.cfg.Target.Send.Peer(), err)))
 	case c.resp.Done():
 		// A server may answer before it has read the request: the rest of that
 		// must not be taken for the next one.
@@ -282,7 +295,7 @@ func (s *sendPool) read(i int32) {
 func (s *sendPool) finish(i int32, keep bool) {
 	c := &s.conns[i]
 	tag, elapsed := c.tag, time.Duration(s.e.cfg.Clock.Now()-c.begun)
-	f := c.head.failure()
+	f := c.head.failure(s.e.cfg.Target.Send)
 	if keep {
 		c.state = sendFree
 		c.resp.Reset()

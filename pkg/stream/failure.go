@@ -29,6 +29,7 @@ const (
 	Unreachable Class = "unreachable"  // no route to the host
 	DNS         Class = "dns"          // no such host
 	TLS         Class = "tls"          // handshake or certificate
+	Proxy       Class = "proxy"        // a proxy refused to connect
 	Status      Class = "status"       // an HTTP status other than the one needed
 	ContentType Class = "content type" // not text/event-stream
 	ClosedEarly Class = "closed early" // ended where the protocol does not let it end
@@ -91,7 +92,7 @@ func classify(err error) *Failure {
 		class = DNS
 	case isTLS(err):
 		class = TLS
-	case isRefused(err):
+	case isRefused(err), errors.Is(err, syscall.ENOENT): // of a Unix socket
 		class = Refused
 	case isReset(err):
 		class = Reset
@@ -117,12 +118,18 @@ func isTLS(err error) bool {
 		host   x509.HostnameError
 		cert   x509.CertificateInvalidError
 	)
+	// With TLS 1.3 the server's verdict on a client comes after the handshake.
+	var remote *net.OpError
 	return errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &verify) ||
-		errors.As(err, &auth) || errors.As(err, &host) || errors.As(err, &cert)
+		errors.As(err, &auth) || errors.As(err, &host) || errors.As(err, &cert) ||
+		errors.As(err, &remote) && remote.Op == "remote error"
 }
 
 // redirect is how checkHead tells that the response is one.
-type redirect struct{ location string }
+type redirect struct {
+	status   int
+	location string
+}
 
 func (r *redirect) Error() string { return "redirect to " + strconv.Quote(r.location) }
 
@@ -142,7 +149,7 @@ func checkHead(status int, contentType, location, contentEncoding []byte) error 
 		if len(location) == 0 {
 			return failuref(Protocol, "a redirect (status %d) without a location", status)
 		}
-		return &redirect{location: string(location)}
+		return &redirect{status: status, location: string(location)}
 	}
 	return statusFailure(status)
 }

@@ -412,7 +412,14 @@ func at(t *testing.T, spec target.Spec) *target.Target {
 		if e == nil {
 			continue
 		}
-		addr, err := net.ResolveTCPAddr("tcp", e.HostPort)
+		way, err := e.Way(e.Scheme, e.HostPort)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if way.Unix != "" {
+			continue
+		}
+		addr, err := net.ResolveTCPAddr("tcp", way.HostPort)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -105,7 +105,7 @@ func (s *shard) end(a *attempt, w *wait, err error) {
 			err = errOpenTimeout
 		}
 	}
-	s.fail(a, w.trip.classify(err))
+	s.fail(a, w.trip.moved.through(s.cfg.Target.Subscribe, w.trip.classify(err)))
 }
 
 func (n *netHTTP) run(a *attempt, w *wait) error {

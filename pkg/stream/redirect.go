@@ -2,13 +2,15 @@ package stream
 
 import (
 	"net/netip"
-	"net/url"
+
+	"github.com/sseload/sseload/pkg/target"
 )
 
 // redirects is where a subscription was sent.
 type redirects struct {
-	to    *url.URL
-	addrs []netip.AddrPort // of its host, those not tried in vain; only epoll looks them up itself
+	target.Redirect
+	host  string           // what is connected to, by name; only epoll looks that up itself
+	addrs []netip.AddrPort // of it, those not tried in vain
 	hops  int
 }
 
@@ -17,22 +19,49 @@ const maxRedirects = 20
 
 func tooManyRedirects() *Failure { return failuref(Protocol, "more than %d redirects", maxRedirects) }
 
-// follow moves r on to location, which may be relative (RFC 9110 section 10.2.2).
-// Only the schemes given can be followed.
-func (r *redirects) follow(location string, schemes ...string) *Failure {
+// newRedirects is for a subscription that e's request for v was for.
+func newRedirects(e *target.Endpoint, v target.Vars) (*redirects, *Failure) {
+	u, err := e.URL(v)
+	if err != nil {
+		return nil, classify(err)
+	}
+	return &redirects{Redirect: target.Redirect{To: u}}, nil
+}
+
+// follow moves r on to where e's request was redirected, which may be relative
+// (RFC 9110 section 10.2.2). Only the schemes given can be followed.
+func (r *redirects) follow(e *target.Endpoint, by *redirect, schemes ...string) *Failure {
 	r.hops++
 	if r.hops > maxRedirects {
 		return tooManyRedirects()
 	}
-	to, err := r.to.Parse(location)
+	to, err := r.To.Parse(by.location)
 	if err != nil {
-		return failuref(Protocol, "redirect to %q, which is no URL", clip([]byte(location)))
+		return failuref(Protocol, "redirect to %q, which is no URL", clip([]byte(by.location)))
 	}
 	for _, s := range schemes {
 		if to.Scheme == s && to.Host != "" {
-			r.to = to
+			r.To, r.GET = to, r.GET || e.BecomesGET(by.status)
 			return nil
 		}
 	}
 	return failuref(Protocol, "redirect to %s, which this engine cannot follow; name that URL, or use --engine conn", to)
+}
+
+// way is how a subscription at e is connected, given where it was redirected, which
+// may be nil.
+func (r *redirects) way(e *target.Endpoint) (target.Way, error) {
+	if r == nil {
+		return e.Way(e.Scheme, e.HostPort)
+	}
+	return e.Way(r.To.Scheme, target.HostPort(r.To))
+}
+
+// through is f, which ended such a subscription, with a proxy's part in it.
+func (r *redirects) through(e *target.Endpoint, f *Failure) *Failure {
+	w, err := r.way(e)
+	if err != nil {
+		return f
+	}
+	return throughProxy(f, w)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/sseload/sseload/pkg/stream/http1"
+	"github.com/sseload/sseload/pkg/target"
 )
 
 // response is the http1.Handler of a send: only the status matters, and the
@@ -30,8 +31,8 @@ func (r *response) Body(p []byte) error {
 	return nil
 }
 
-// failure is nil when the status says that the message was taken.
-func (r *response) failure() *Failure {
+// failure is nil when the status says that the message to e was taken.
+func (r *response) failure(e *target.Endpoint) *Failure {
 	if r.status >= 200 && r.status <= 299 {
 		return nil
 	}
@@ -39,5 +40,5 @@ func (r *response) failure() *Failure {
 	if len(r.excerpt) > 0 {
 		f.Err = fmt.Errorf("%w: %q", f.Err, r.excerpt)
 	}
-	return f
+	return (*redirects)(nil).through(e, f)
 }

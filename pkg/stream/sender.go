@@ -124,7 +124,7 @@ func (s *sender) connect() (nc, tcp net.Conn, err error) {
 	ctx, cancel := context.WithTimeout(s.s.ctx, cfg.Timeout)
 	defer cancel()
 	end := cfg.Target.Send
-	if tcp, err = s.dial.tcp(ctx, end.HostPort, firstSource(cfg.Sources), nil); err != nil {
+	if tcp, err = s.dial.connect(ctx, end.Scheme, end.HostPort, firstSource(cfg.Sources), nil); err != nil {
 		return nil, nil, err
 	}
 	if end.Scheme != "https" {
@@ -157,7 +157,7 @@ func (s *sender) serve(l *link) bool {
 	if s.s.closed {
 		return false
 	}
-	f := l.head.failure()
+	f := l.head.failure(cfg.Target.Send)
 	if err != nil {
 		f = s.failure(err, true)
 	}
@@ -194,7 +194,7 @@ func (s *sender) failure(err error, connected bool) *Failure {
 		return sendTimeout(connected, s.s.cfg.Timeout)
 	}
 	if connected {
-		f = &Failure{Class: f.Class, Err: fmt.Errorf("send to %s: %w", s.s.cfg.Target.Send.Addr, f.Err)}
+		f = &Failure{Class: f.Class, Err: fmt.Errorf("send to %s: %w", s.s.cfg.Target.Send.Peer(), f.Err)}
 	}
 	return f
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -40,6 +41,7 @@ type trip struct {
 	slow        *throttle // nil unless it is a slow reader's
 	vars        target.Vars
 	lastEventID []byte
+	moved       *redirects // nil unless redirected
 
 	clock     *Clock
 	connected atomic.Int64
@@ -111,10 +113,9 @@ func bare(err error) error {
 	return err
 }
 
-// asWritten makes the first request's Host and request target those that every
-// engine sends. Package net/http would escape characters in a target that the
-// user left as they are, and the client of r3labs cannot set a host. A redirected
-// request has been given its own.
+// asWritten makes each request's line, Host and body those that every engine sends.
+// Package net/http would escape characters in a target that the user left as they
+// are, and the client of r3labs can set neither a host nor a method.
 type asWritten struct {
 	http.RoundTripper
 	end *target.Endpoint
@@ -123,20 +124,46 @@ type asWritten struct {
 // RoundTrip implements [http.RoundTripper].
 func (w *asWritten) RoundTrip(req *http.Request) (*http.Response, error) {
 	t, ok := req.Context().Value(tripKey{}).(*trip)
-	if !ok || req.Response != nil {
+	if !ok {
 		return w.RoundTripper.RoundTrip(req)
 	}
 	own, u := *req, *req.URL
-	own.Host, own.URL = w.end.Host, &u
-	raw, _ := w.end.Append(nil, nil, t.vars, nil)
-	_, raw, _ = bytes.Cut(raw, []byte(" "))
-	path, _, _ := bytes.Cut(raw, []byte(" HTTP/1.1\r\n"))
-	// A path that begins with two slashes cannot be said in this way: package
-	// net/url takes it for an authority and puts the scheme before it.
-	if !bytes.HasPrefix(path, []byte("//")) {
+	own.URL = &u
+	if t.moved == nil {
+		own.Host = w.end.Host
+	}
+	head, body, _ := bytes.Cut(t.request(w.end), []byte("\r\n\r\n"))
+	line, _, _ := bytes.Cut(head, []byte(" HTTP/1.1\r\n"))
+	method, path, _ := bytes.Cut(line, []byte(" "))
+	own.Method = string(method)
+	setBody(&own, body)
+	absolute := u.Scheme + ":"
+	switch {
+	case bytes.HasPrefix(path, []byte(absolute)): // package net/url puts the scheme before it
+		u.Opaque, u.RawQuery, u.ForceQuery = string(path[len(absolute):]), "", false
+	case !bytes.HasPrefix(path, []byte("//")): // which it would take for an authority
 		u.Opaque, u.RawQuery, u.ForceQuery = string(path), "", false
 	}
 	return w.RoundTripper.RoundTrip(&own)
+}
+
+// request is the request that every engine would write at this point of t.
+func (t *trip) request(e *target.Endpoint) []byte {
+	var raw []byte
+	if t.moved != nil {
+		raw, _ = e.AppendRedirected(nil, nil, t.moved.Redirect, t.vars, t.lastEventID)
+	} else {
+		raw, _ = e.Append(nil, nil, t.vars, t.lastEventID)
+	}
+	return raw
+}
+
+// setBody gives req a body of known size.
+func setBody(req *http.Request, body []byte) {
+	req.Body, req.GetBody, req.ContentLength = http.NoBody, nil, int64(len(body))
+	if len(body) > 0 {
+		req.Body = io.NopCloser(bytes.NewReader(body))
+	}
 }
 
 // redirect makes the next request the one that every engine would make.
@@ -148,8 +175,10 @@ func (c *webClient) redirect(req *http.Request, via []*http.Request) error {
 	if !ok {
 		return errors.New("redirected a request that has no trip")
 	}
-	raw := c.end.AppendRedirected(nil, req.URL, t.vars, t.lastEventID)
-	same, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
+	moved := &redirects{Redirect: target.Redirect{To: req.URL, GET: c.end.BecomesGET(req.Response.StatusCode)}}
+	moved.GET = moved.GET || t.moved != nil && t.moved.GET
+	t.moved = moved
+	same, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(t.request(c.end))))
 	if err != nil {
 		return fmt.Errorf("redirect to %s: %w", req.URL, err)
 	}
@@ -165,7 +194,11 @@ func (c *webClient) dial(ctx context.Context, d *dialer, hostPort string, secure
 	if !ok {
 		return nil, fmt.Errorf("connect to %s: no trip", hostPort)
 	}
-	tcp, err := d.tcp(ctx, hostPort, t.source, t.slow)
+	way, err := d.end.Way(map[bool]string{false: "http", true: "https"}[secure], hostPort)
+	if err != nil {
+		return nil, err
+	}
+	tcp, err := d.reach(ctx, way, t.source, t.slow)
 	if err != nil {
 		return nil, err
 	}
@@ -173,8 +206,16 @@ func (c *webClient) dial(ctx context.Context, d *dialer, hostPort string, secure
 		t.conn.Store(slow)
 	}
 	owned := &ownedConn{Conn: tcp, c: c}
-	if err := c.own(owned); err != nil || !secure {
-		return owned, err
+	if err := c.own(owned); err != nil {
+		return nil, err
+	}
+	if way.Tunnels() {
+		if err := tunnel(ctx, owned, way, hostPort); err != nil {
+			return nil, errors.Join(err, owned.Close())
+		}
+	}
+	if !secure {
+		return owned, nil
 	}
 	nc, err := d.secure(ctx, owned, hostPort)
 	if err != nil {

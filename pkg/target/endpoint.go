@@ -28,6 +28,10 @@ type Endpoint struct {
 	head    Template // all header lines but Host, Content-Length and Last-Event-ID
 	body    Template
 	hasBody bool
+
+	routes   *routes
+	absolute string // scheme and authority, when a proxy is given requests in absolute form
+	toProxy  string // header line for that proxy alone; may be empty
 }
 
 type header struct {
@@ -179,12 +183,19 @@ func (e *Endpoint) String() string {
 func (e *Endpoint) Append(dst, scratch []byte, v Vars, lastEventID []byte) (request, grown []byte) {
 	dst = append(dst, e.Method...)
 	dst = append(dst, ' ')
+	dst = append(dst, e.absolute...)
 	dst = e.path.Append(dst, v)
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	dst = append(dst, e.Host...)
 	dst = append(dst, "\r\n"...)
+	dst = append(dst, e.toProxy...)
 	dst = e.head.Append(dst, v)
 	dst = appendLastEventID(dst, lastEventID)
+	return e.appendBody(dst, scratch, e.Method, v)
+}
+
+// appendBody ends the head of a request of that method, and writes the body.
+func (e *Endpoint) appendBody(dst, scratch []byte, method string, v Vars) (request, grown []byte) {
 	if e.hasBody {
 		scratch = e.body.Append(scratch[:0], v)
 		dst = append(dst, "Content-Length: "...)
@@ -192,7 +203,7 @@ func (e *Endpoint) Append(dst, scratch []byte, v Vars, lastEventID []byte) (requ
 		dst = append(dst, "\r\n\r\n"...)
 		return append(dst, scratch...), scratch
 	}
-	if e.Method != "GET" && e.Method != "HEAD" {
+	if method != "GET" && method != "HEAD" {
 		dst = append(dst, "Content-Length: 0\r\n"...) // RFC 9110 section 8.6
 	}
 	return append(dst, "\r\n"...), scratch
@@ -207,17 +218,61 @@ func appendLastEventID(dst, id []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// AppendRedirected writes the request for v as a GET of u, to which the server
-// redirected. Credentials go along only to the origin that they were given for.
-func (e *Endpoint) AppendRedirected(dst []byte, u *url.URL, v Vars, lastEventID []byte) []byte {
-	dst = append(dst, "GET "...)
+// Redirect is where a server has sent a request.
+type Redirect struct {
+	To *url.URL
+	// GET says that the request has become a GET without a body on its way, see
+	// [Endpoint.BecomesGET].
+	GET bool
+}
+
+// BecomesGET reports whether a redirect of that status makes the endpoint's request
+// a GET without a body. Others keep both. Fetch standard, HTTP-redirect fetch, step 12.
+func (e *Endpoint) BecomesGET(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound:
+		return e.Method == http.MethodPost
+	case http.StatusSeeOther:
+		return e.Method != http.MethodGet && e.Method != http.MethodHead
+	}
+	return false
+}
+
+// aboutBody tells the headers that go when the body does: the Fetch standard's
+// request-body-header names.
+func aboutBody(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Content-Encoding", "Content-Language", "Content-Location", "Content-Type":
+		return true
+	}
+	return false
+}
+
+// AppendRedirected writes the request for v as it goes on behind a redirect.
+// Credentials go along only to the origin that they were given for. scratch is as
+// with Append.
+func (e *Endpoint) AppendRedirected(dst, scratch []byte, r Redirect, v Vars, lastEventID []byte) (request, grown []byte) {
+	method, u := e.Method, r.To
+	if r.GET {
+		method = http.MethodGet
+	}
+	way, err := e.Way(u.Scheme, HostPort(u))
+	forward := err == nil && way.Forward // with an error there is nobody to write to
+	dst = append(dst, method...)
+	dst = append(dst, ' ')
+	if forward {
+		dst = append(dst, u.Scheme+"://"+u.Host...)
+	}
 	dst = append(dst, escape(u.RequestURI())...) // a Location may hold a space, which browsers encode
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	dst = append(dst, u.Host...)
 	dst = append(dst, "\r\n"...)
+	if forward {
+		dst = append(dst, proxyHeader(way)...)
+	}
 	same := e.sameOrigin(u)
 	for _, h := range e.headers {
-		if h.private && !same {
+		if h.private && !same || r.GET && aboutBody(h.name) {
 			continue
 		}
 		dst = append(dst, h.name...)
@@ -226,7 +281,10 @@ func (e *Endpoint) AppendRedirected(dst []byte, u *url.URL, v Vars, lastEventID 
 		dst = append(dst, "\r\n"...)
 	}
 	dst = appendLastEventID(dst, lastEventID)
-	return append(dst, "\r\n"...)
+	if r.GET {
+		return append(dst, "\r\n"...), scratch
+	}
+	return e.appendBody(dst, scratch, method, v)
 }
 
 func (e *Endpoint) sameOrigin(u *url.URL) bool {
@@ -280,6 +338,9 @@ func (e *Endpoint) Request(ctx context.Context, v Vars, lastEventID []byte) (*ht
 		return nil, fmt.Errorf("request: %w", err)
 	}
 	req.Host = e.Host
+	if name, value, ok := strings.Cut(strings.TrimSpace(e.toProxy), ": "); ok {
+		req.Header.Set(name, value)
+	}
 	for _, h := range e.headers {
 		req.Header[http.CanonicalHeaderKey(h.name)] = []string{string(h.value.Append(nil, v))}
 	}

@@ -100,12 +100,7 @@ func New(spec Spec) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{URL: spec.URL, HTTP: spec.HTTP}
-	t.Subscribe, err = newEndpoint(endpointSpec{
-		what: "URL", method: "GET", url: subURL, headers: spec.Headers, keys: SubscribeKeys,
-		credentials: auth, userAgent: spec.UserAgent,
-		defaults: []string{"Accept: text/event-stream", "Cache-Control: no-cache"},
-	})
-	if err != nil {
+	if t.Subscribe, err = subscribeEndpoint(spec, subURL, auth); err != nil {
 		return nil, err
 	}
 	if sendURL != "" {
@@ -121,7 +116,47 @@ func New(spec Spec) (*Target, error) {
 		// No ClientSessionCache: the clients of a run are strangers to each other,
 		// and each pays for a full handshake.
 	}
+	if certs := spec.Certificates; len(certs) > 0 {
+		// Also to a server that names other authorities: it is for that to refuse it.
+		t.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certs[0], nil }
+	}
+	if err := t.lead(spec); err != nil {
+		return nil, err
+	}
 	return t, nil
+}
+
+func subscribeEndpoint(spec Spec, subURL string, auth []string) (*Endpoint, error) {
+	method, body := strings.ToUpper(spec.Method), ""
+	if spec.Body != nil {
+		body = *spec.Body
+	}
+	switch {
+	case method == "" && spec.Body != nil:
+		method = "POST"
+	case method == "":
+		method = "GET"
+	case method == "HEAD" || method == "CONNECT":
+		return nil, specErrorf("use for example GET or POST", "--method %s cannot open a stream", method)
+	}
+	defaults := []string{"Accept: text/event-stream", "Cache-Control: no-cache"}
+	return newEndpoint(endpointSpec{
+		what: "URL", method: method, url: subURL, headers: spec.Headers, keys: SubscribeKeys,
+		credentials: auth, userAgent: spec.UserAgent, defaults: append(defaults, contentType(body)...), body: body,
+	})
+}
+
+// contentType is the header line for a body of which the user has not said what it
+// is; none for an empty one.
+func contentType(body string) []string {
+	s := strings.TrimSpace(body)
+	switch {
+	case body == "":
+		return nil
+	case strings.HasPrefix(s, "{\""), strings.HasPrefix(s, "["):
+		return []string{"Content-Type: application/json"}
+	}
+	return []string{"Content-Type: text/plain; charset=utf-8"}
 }
 
 func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*Endpoint, error) {
@@ -139,14 +174,6 @@ func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*End
 	case method == "GET": // RFC 9110 section 9.3.1 gives its content no meaning
 		body = ""
 	}
-	contentType := "Content-Type: text/plain; charset=utf-8"
-	if s := strings.TrimSpace(body); strings.HasPrefix(s, "{\"") || strings.HasPrefix(s, "[") {
-		contentType = "Content-Type: application/json"
-	}
-	defaults := []string{contentType}
-	if body == "" {
-		defaults = nil
-	}
 	send, err := parseURL(sendURL, "--send-url")
 	if err != nil {
 		return nil, err
@@ -156,7 +183,7 @@ func sendEndpoint(spec Spec, sendURL string, sub *Endpoint, auth []string) (*End
 	}
 	e, err := newEndpoint(endpointSpec{
 		what: "--send-url", method: method, url: sendURL, headers: spec.SendHeaders, keys: SendKeys,
-		credentials: auth, userAgent: spec.UserAgent, defaults: defaults, body: body,
+		credentials: auth, userAgent: spec.UserAgent, defaults: contentType(body), body: body,
 	})
 	if err != nil {
 		return nil, err
@@ -206,8 +233,9 @@ func (t *Target) Plain() bool {
 	return t.Subscribe.Scheme == "http" && (t.Send == nil || t.Send.Scheme == "http")
 }
 
-// Resolve finds the addresses of the target's hosts, by name look-up and one
-// trial connection each, and stores them in the endpoints. The error is a
+// Resolve finds the addresses of the target's hosts, or of the proxies before them,
+// by name look-up and one trial connection each, and stores them in the endpoints. Of
+// Unix sockets it only tries whether something listens there. The error is a
 // [*net.DNSError] or a dial error, wrapped with the host and port it concerns.
 func (t *Target) Resolve(ctx context.Context, timeout time.Duration) error {
 	if err := t.Subscribe.resolve(ctx, timeout); err != nil {
@@ -216,7 +244,7 @@ func (t *Target) Resolve(ctx context.Context, timeout time.Duration) error {
 	if t.Send == nil {
 		return nil
 	}
-	if t.Send.HostPort == t.Subscribe.HostPort {
+	if t.Send.Unix == t.Subscribe.Unix && t.Send.dialed() == t.Subscribe.dialed() {
 		t.Send.Addr = t.Subscribe.Addr
 		return nil
 	}
@@ -224,12 +252,23 @@ func (t *Target) Resolve(ctx context.Context, timeout time.Duration) error {
 }
 
 func (e *Endpoint) resolve(ctx context.Context, timeout time.Duration) error {
-	addr, err := Lookup(ctx, e.HostPort, timeout)
+	w, err := e.Way(e.Scheme, e.HostPort)
 	if err != nil {
 		return err
 	}
+	if w.Unix != "" {
+		return tryUnix(ctx, w.Unix, timeout)
+	}
+	hostPort := w.HostPort
+	if given, ok := e.routes.resolved(w); ok {
+		hostPort = given.String()
+	}
+	addr, err := Lookup(ctx, hostPort, timeout)
+	if err != nil && w.Proxy != nil {
+		return fmt.Errorf("the proxy %s: %w", Redacted(w.Proxy.String()), err)
+	}
 	e.Addr = addr
-	return nil
+	return err
 }
 
 // Lookup returns an address of hostPort ("host:port", as in [net.Dial]) that

@@ -228,7 +228,8 @@ func TestCredentialsStayWithTheirOrigin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := parse(t, string(tg.Subscribe.AppendRedirected(nil, u, Vars{}, []byte("7"))))
+		raw, _ := tg.Subscribe.AppendRedirected(nil, nil, Redirect{To: u}, Vars{}, []byte("7"))
+		r := parse(t, string(raw))
 		if got := r.Header.Get("Cookie") != "" && r.Header.Get("Authorization") != ""; got != private {
 			t.Errorf("redirected to %s: credentials sent is %v", to, got)
 		}
@@ -285,7 +286,8 @@ func TestRedirectsAreEscaped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := parse(t, string(tg.Subscribe.AppendRedirected(nil, u, Vars{}, nil))); r.RequestURI != "/b?q=x%20y&%C3%BC" {
+	raw, _ := tg.Subscribe.AppendRedirected(nil, nil, Redirect{To: u}, Vars{}, nil)
+	if r := parse(t, string(raw)); r.RequestURI != "/b?q=x%20y&%C3%BC" {
 		t.Errorf("request target %s", r.RequestURI)
 	}
 }
