@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -126,6 +127,11 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	if s.site.Target.Send != nil {
 		u := target.Redacted(s.site.Target.Send.String())
 		s.run.Target.SendURL = &u
+	}
+	if all := s.site.Target.Proxies(); len(all) > 0 {
+		through := strings.Join(all, ", ")
+		s.run.Target.Proxy = &through
+		s.run.Notes = append(s.run.Notes, "the target is reached through the proxy "+through+", which is measured too")
 	}
 	return nil
 }

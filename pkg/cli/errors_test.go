@@ -112,16 +112,27 @@ func TestExplain(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
+	direct := target.Spec{URL: "http://h/"}
+	socket := target.Spec{URL: "http://h/", Unix: "/run/app.sock"}
+	proxied := target.Spec{URL: "http://h/", Proxy: func(*url.URL) (*url.URL, error) { return &url.URL{Scheme: "http", Host: "p"}, nil }}
 	for _, test := range []struct {
+		spec target.Spec
 		err  error
 		hint string
 	}{
-		{fmt.Errorf("connect: %w", syscall.ECONNREFUSED), "is the server running"},
-		{&net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}, "check the host's name"},
-		{fmt.Errorf("connect: %w", context.DeadlineExceeded), "firewall"},
-		{errors.New("other"), ""},
+		{direct, fmt.Errorf("connect: %w", syscall.ECONNREFUSED), "is the server running, and on this port"},
+		{direct, &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}, "check the host's name"},
+		{direct, fmt.Errorf("connect: %w", context.DeadlineExceeded), "firewall"},
+		{direct, errors.New("other"), ""},
+		{socket, fmt.Errorf("connect: %w", syscall.ECONNREFUSED), "at this path"},
+		{socket, fmt.Errorf("connect: %w", syscall.ENOENT), "at this path"},
+		{proxied, fmt.Errorf("connect: %w", syscall.ECONNREFUSED), "HTTP_PROXY"},
 	} {
-		got := unreachable(test.err)
+		tg, err := target.New(test.spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := unreachable(tg, test.err)
 		if hint := hintOf(got); (test.hint == "") != (hint == "") || !strings.Contains(hint, test.hint) {
 			t.Errorf("unreachable(%v) hints %q, want %q", test.err, hint, test.hint)
 		}
@@ -129,7 +140,7 @@ func TestUnreachable(t *testing.T) {
 			t.Errorf("unreachable(%v) says %q", test.err, got)
 		}
 	}
-	if code := (&App{}).report(unreachable(context.Canceled)); code != exitInterrupted {
+	if code := (&App{}).report(unreachable(nil, context.Canceled)); code != exitInterrupted {
 		t.Errorf("a look-up that the user stopped exits with %d", code)
 	}
 }

@@ -35,6 +35,7 @@ type requestFlags struct {
 	origin   string
 	insecure bool
 	caCert   string
+	reach    reachFlags
 }
 
 func (f *requestFlags) add(flags *pflag.FlagSet) {
@@ -45,6 +46,7 @@ func (f *requestFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.origin, "origin", "", "`ORIGIN` header, as a browser would send it")
 	flags.BoolVar(&f.insecure, "insecure", false, "do not verify the server's certificate")
 	flags.StringVar(&f.caCert, "cacert", "", "PEM `FILE` with the certificates to trust instead of the system's")
+	f.reach.add(flags)
 }
 
 // authorization is the header with which the user says who may subscribe, as far
@@ -81,7 +83,7 @@ func (f *requestFlags) spec(rawURL string) (target.Spec, error) {
 			return s, fmt.Errorf("--cacert: %s holds no PEM certificate", f.caCert)
 		}
 	}
-	return s, nil
+	return s, f.reach.spec(&s)
 }
 
 // streamFlags say how a subscription is held. connect, rooms and tail have them.
@@ -206,6 +208,9 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 		if err := testserver.CheckFaults(f.faults); err != nil {
 			return nil, nil, usagef("leave one of them out", "--fault: %w", err)
 		}
+		if err := f.request.reach.checkBundled(); err != nil {
+			return nil, nil, err
+		}
 		b := &bundled{greeting: greeting, workers: int(f.workers), faults: f.faults, request: f.request, profile: f.profile.kinds}
 		// The URL is not known yet; what the user asked for is.
 		_, err := b.target("http://127.0.0.1")
@@ -226,6 +231,9 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 	if err != nil {
 		return nil, nil, err
 	}
+	if spec.Proxy, err = a.proxies(); err != nil {
+		return nil, nil, err
+	}
 	send.spec(&spec)
 	t, err := target.New(spec)
 	if err != nil {
@@ -234,9 +242,10 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 	if _, err := stream.Kind(f.engine).For(t); err != nil {
 		return nil, nil, &usageError{err: err}
 	}
-	if f.request.insecure {
-		a.note("warning: the server's certificate is not verified (--insecure)")
+	if spec.Unix != "" && len(f.sources) > 0 {
+		return nil, nil, usagef("leave one of them out", "--source: connections to a Unix socket come from no address")
 	}
+	a.warn(t, f.request.insecure)
 	return &remote{
 		target: t, pid: f.targetPID, timeout: f.timeout, log: a.log(), profile: &f.profile, credentials: f.request.authorization(),
 	}, t, nil

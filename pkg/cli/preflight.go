@@ -7,7 +7,6 @@ import (
 	"net/netip"
 
 	"github.com/sseload/sseload/pkg/observe"
-	"github.com/sseload/sseload/pkg/target"
 	"github.com/sseload/sseload/scenarios"
 )
 
@@ -33,19 +32,21 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 		if _, err := r.Start(ctx); err != nil { // which looks it up
 			return place{}, err
 		}
-		addr := r.target.Subscribe.Addr.Addr().Unmap()
-		if err := f.sources.reach(addr); err != nil {
-			return place{}, err
+		plan.LocalTarget, plan.UnixTarget = r.local(), r.target.Subscribe.Unix != ""
+		if addr := r.target.Subscribe.Addr.Addr().Unmap(); !plan.UnixTarget {
+			if err := f.sources.reach(addr); err != nil {
+				return place{}, err
+			}
+			plan.LoopbackTarget = addr.IsLoopback() && addr.Is4()
 		}
-		plan.LocalTarget = target.Local(addr)
-		plan.LoopbackTarget = addr.IsLoopback() && addr.Is4()
 	} else {
 		plan.BundledServer, plan.LoopbackTarget, plan.LocalTarget = true, true, true
 	}
 	if err := f.sources.check(); err != nil {
 		return place{}, err
 	}
-	sends := sendsTo(plan.LocalTarget)
+	local := plan.LocalTarget
+	sends := sendsTo(local)
 	plan.SendConnections = sends
 	observe.ReserveFiles(plan.Clients + sends)
 	limits := observe.ReadLimits()
@@ -58,7 +59,7 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 			a.note("warning: %s: %s; %s", finding.Limit, finding.Text, finding.Remedy)
 		}
 	}
-	p := place{sources: f.sources, local: plan.LocalTarget}
+	p := place{sources: f.sources, local: local}
 	// Twice as many as it takes: Linux looks for a free port among those of one
 	// parity first, so that from half the range on each connect searches long
 	// (15,000 from one address took three times as long as from two).

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -50,7 +51,7 @@ type remote struct {
 func (r *remote) Start(ctx context.Context) (*scenarios.Site, error) {
 	if !r.known {
 		if err := r.target.Resolve(ctx, min(r.timeout, resolveTimeout)); err != nil {
-			return nil, unreachable(err)
+			return nil, unreachable(r.target, err)
 		}
 		r.findPID(ctx)
 		r.known = true
@@ -64,11 +65,14 @@ func (r *remote) Start(ctx context.Context) (*scenarios.Site, error) {
 // findPID looks for the process that serves a local target. That it cannot be
 // found is said in the record.
 func (r *remote) findPID(ctx context.Context) {
-	addr := r.target.Subscribe.Addr
-	if r.pid != 0 || !target.Local(addr.Addr()) {
+	if r.pid != 0 || !r.local() {
 		return
 	}
-	pid, ok, err := observe.FindListener(ctx, addr.String())
+	find, where := observe.FindListener, r.target.Subscribe.Addr.String()
+	if path := r.target.Subscribe.Unix; path != "" {
+		find, where = observe.FindUnixListener, path
+	}
+	pid, ok, err := find(ctx, where)
 	if err != nil {
 		r.log.Debug("the target's process cannot be found", "err", err)
 	}
@@ -77,12 +81,26 @@ func (r *remote) findPID(ctx context.Context) {
 	}
 }
 
+// local tells whether the server is on this machine, as far as can be seen: what is
+// behind a proxy cannot.
+func (r *remote) local() bool {
+	sub := r.target.Subscribe
+	return sub.Unix != "" || sub.Proxy == nil && target.Local(sub.Addr.Addr())
+}
+
+// checkProxy is what can be done about a proxy.
+const checkProxy = "check HTTP_PROXY and HTTPS_PROXY, or name the host in NO_PROXY to go there without a proxy"
+
 // unreachable adds what can be done about a target that cannot be reached.
-func unreachable(err error) error {
+func unreachable(t *target.Target, err error) error {
 	hint := ""
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case len(t.Proxies()) > 0:
+		hint = checkProxy
+	case errors.Is(err, fs.ErrNotExist), t.Subscribe.Unix != "" && errors.Is(err, syscall.ECONNREFUSED):
+		hint = "is the server running, and does it listen at this path?"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		hint = "is the server running, and on this port?"
 	case errors.As(err, new(*net.DNSError)):
@@ -316,6 +334,10 @@ func explain(err error) error {
 	}
 	hint := ""
 	switch {
+	case f.Class == stream.Status && f.Status == 407:
+		hint = "give credentials with the proxy's URL: HTTP_PROXY=http://USER:PASSWORD@HOST:PORT"
+	case f.Class == stream.Proxy, f.Proxied && (f.Status == 502 || f.Status == 504):
+		hint = checkProxy
 	case f.Class == stream.Status && (f.Status == 401 || f.Status == 403):
 		hint = "give credentials with --bearer, --user, --cookie or -H"
 	case f.Class == stream.Status && f.Status == 204:
@@ -336,6 +358,8 @@ func explain(err error) error {
 		hint = "is this an HTTP/1.1 server, and the scheme of the URL the right one?"
 	case f.Class == stream.TLS && errors.As(err, new(tls.RecordHeaderError)):
 		hint = "this port speaks no TLS: use http:// instead of https://"
+	case f.Class == stream.TLS && f.Peer():
+		hint = "the server refused the client: show it a certificate with --cert FILE and --key FILE"
 	case f.Class == stream.TLS:
 		hint = "trust its certificate with --cacert FILE, or --insecure"
 	case f.Class == stream.DNS:

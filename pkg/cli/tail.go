@@ -87,6 +87,9 @@ func (o *tailOptions) run(parent context.Context, a *App, rawURL string) error {
 		return err
 	}
 	spec.Literal = true
+	if spec.Proxy, err = a.proxies(); err != nil {
+		return err
+	}
 	t, err := target.New(spec)
 	if err != nil {
 		return &usageError{err: err}
@@ -95,13 +98,11 @@ func (o *tailOptions) run(parent context.Context, a *App, rawURL string) error {
 	if err != nil {
 		return &usageError{err: err}
 	}
-	if o.request.insecure {
-		a.note("warning: the server's certificate is not verified (--insecure)")
-	}
+	a.warn(t, o.request.insecure)
 	ctx, stop := a.interruptible(parent, "")
 	defer stop()
 	if err := t.Resolve(ctx, min(o.timeout, resolveTimeout)); err != nil {
-		return unreachable(err)
+		return unreachable(t, err)
 	}
 	follower := &tail{o: o, app: a, print: o.printer(a.Stdout), done: make(chan error, 1)}
 	//nolint:contextcheck // an engine lives until Close

@@ -100,6 +100,7 @@ type Plan struct {
 	Sources            int   // local addresses that the user gave; 0: none given
 	Targets            int   // destinations, as address and port; 0: one
 	LoopbackTarget     bool  // in 127.0.0.0/8 (set it false for [::1], which has one address only)
+	UnixTarget         bool  // reached by a Unix socket, which takes no ports, and nothing of TCP's
 	LocalTarget        bool  // on this machine under any address; implied by the two others
 	BundledServer      bool  // started by this program on this machine
 	ConnectConcurrency int   // connections being opened at once; 0: all
@@ -208,15 +209,21 @@ func Need(p Plan) []Requirement {
 	needs = append(needs, Requirement{
 		Limit: SystemOpenFiles, Unit: Files, Needed: ends*conns + (1+p.workers())*processFiles,
 		Why: fmt.Sprintf("%s of every connection on this machine", endText),
-	}, Requirement{
-		Limit: LocalPorts, Unit: Ports, Needed: ceilDiv(conns, p.targets()),
-		Why: "one a connection to the same destination",
 	})
+	if !p.UnixTarget {
+		needs = append(needs, Requirement{
+			Limit: LocalPorts, Unit: Ports, Needed: ceilDiv(conns, p.targets()),
+			Why: "one a connection to the same destination",
+		})
+	}
 	if p.local() {
 		needs = append(needs, Requirement{
 			Limit: ListenBacklog, Unit: Connections, Needed: p.connecting(),
 			Why: "connections being opened at once",
-		}, Requirement{
+		})
+	}
+	if p.local() && !p.UnixTarget {
+		needs = append(needs, Requirement{
 			Limit: SynBacklog, Unit: Connections, Needed: p.connecting(),
 			Why: "connections being opened at once",
 		})
@@ -224,14 +231,17 @@ func Need(p Plan) []Requirement {
 	certain, allowance := p.memory()
 	needs = append(needs, Requirement{
 		Limit: Memory, Unit: Bytes, Needed: certain + allowance, Why: p.memoryText(),
-	}, Requirement{
+	})
+	if p.UnixTarget {
+		return needs
+	}
+	return append(needs, Requirement{
 		Limit: TCPMemory, Unit: Bytes, Needed: ends * conns * UnreadBytes,
 		Why: fmt.Sprintf("if every socket had an event waiting, %s each", formatBytes(UnreadBytes)),
 	}, Requirement{
 		Limit: Tracking, Unit: Connections, Needed: conns,
 		Why: "one entry a connection, if the firewall tracks them",
 	})
-	return needs
 }
 
 func (p Plan) connectionText() string {

@@ -9,7 +9,7 @@
 // [Read] asks for the name of the schema and tolerates fields it does not know.
 //
 // Failures are counted by class: "refused", "timed out", "reset", "unreachable",
-// "dns", "tls", "status" followed by a space and the code, "content type",
+// "dns", "tls", "proxy", "status" followed by a space and the code, "content type",
 // "closed early", "protocol", "ended", "no ports", "no files" and "other". A
 // class is in a map only when it occurred.
 package result

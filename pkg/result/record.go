@@ -133,6 +133,8 @@ type Target struct {
 	URL     string  `json:"url"`
 	SendURL *string `json:"send_url"`
 	Kind    string  `json:"kind"` // "reference": the bundled server, started for this run; "url": one that was there
+	// Proxy is the URL of the proxy in between, without its password.
+	Proxy *string `json:"proxy,omitempty"`
 	// Faults are what the bundled server was told to do wrong, in order.
 	Faults []Fault `json:"faults,omitempty"`
 }

@@ -24,6 +24,7 @@ type behaviour struct {
 	url      string // of the subscription, instead of the server's
 	timeout  time.Duration
 	maxEvent int
+	tcp      bool // of TCP alone: a port where nobody listens, a reset
 	want     []string
 	deviates map[Kind]deviation
 }
@@ -120,8 +121,8 @@ func behaviours(t *testing.T) []behaviour {
 			but("an empty id does not reset", "opened", `message "a" id 1`, `message "b" id 1`, "closed: ended"),
 
 		// Servers and networks that misbehave.
-		{name: "nobody listens", url: refusedURL(t), want: []string{"closed: refused"}},
-		{name: "reset before a response", serve: func(p *peer) { p.request(); p.reset() }, want: []string{"closed: reset"}},
+		{name: "nobody listens", tcp: true, url: refusedURL(t), want: []string{"closed: refused"}},
+		{name: "reset before a response", tcp: true, serve: func(p *peer) { p.request(); p.reset() }, want: []string{"closed: reset"}},
 		responds("closed before a response", "", "closed: closed early"),
 		responds("closed within the head", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n", "closed: closed early"),
 		responds("closed within a header line", "HTTP/1.1 200 OK\r\nContent-", "closed: closed early").
@@ -149,9 +150,14 @@ func behaviours(t *testing.T) []behaviour {
 			want: []string{"opened", `message "a"`, "closed: protocol"},
 		},
 		responds("a redirect to nowhere", "HTTP/1.1 302 Found\r\n\r\n", "closed: protocol"),
+		responds("a redirect to nothing", "HTTP/1.1 301 Moved\r\nLocation:\r\n\r\n", "closed: protocol"),
+		responds("a redirect to a blank", "HTTP/1.1 307 Moved\r\nLocation: \t \r\n\r\n", "closed: protocol"),
 		responds("a redirect to another scheme", "HTTP/1.1 302 Found\r\nLocation: gopher://localhost/\r\n\r\n", "closed: protocol"),
 		responds("a redirect to nonsense", "HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\n\r\n", "closed: protocol"),
-		responds("a redirect where nobody listens", "HTTP/1.1 302 Found\r\nLocation: "+refusedURL(t)+"\r\n\r\n", "closed: refused"),
+		{
+			name: "a redirect where nobody listens", tcp: true, want: []string{"closed: refused"},
+			serve: answer("HTTP/1.1 302 Found\r\nLocation: " + refusedURL(t) + "\r\n\r\n"),
+		},
 	}
 }
 
@@ -163,31 +169,37 @@ func TestBehaviours(t *testing.T) {
 				if url == "" {
 					url = serve(t, b.serve).url("/stream")
 				}
-				want := b.want
-				if d, ok := b.deviates[k]; ok {
-					if slices.Equal(d.want, b.want) {
-						t.Fatalf("%s is no deviation", d.why)
-					}
-					want = d.want
-				}
-				p := start(t, k, Config{Target: at(t, target.Spec{URL: url}), Timeout: b.timeout, MaxEventSize: b.maxEvent})
-				begun := time.Now()
-				p.subscribe(0, "")
-				got, end := p.untilClosed()
-				if !slices.Equal(got, want) {
-					t.Errorf("%q\nwant %q\n(%v)", got, want, end.failure)
-				}
-				if b.timeout > 0 && time.Since(begun) < b.timeout {
-					t.Errorf("gave up after %s, want not before %s", time.Since(begun), b.timeout)
-				}
-				p.quiet()
-				// A subscription that is over can be opened anew.
-				p.subscribe(0, "")
-				if again, end := p.untilClosed(); !slices.Equal(again, want) {
-					t.Errorf("the second time %q\nwant %q\n(%v)", again, want, end.failure)
-				}
+				b.hold(t, k, target.Spec{URL: url})
 			})
 		})
+	}
+}
+
+// hold has engine k behave as b says against a server that does.
+func (b behaviour) hold(t *testing.T, k Kind, spec target.Spec) {
+	t.Helper()
+	want := b.want
+	if d, ok := b.deviates[k]; ok {
+		if slices.Equal(d.want, b.want) {
+			t.Fatalf("%s is no deviation", d.why)
+		}
+		want = d.want
+	}
+	p := start(t, k, Config{Target: at(t, spec), Timeout: b.timeout, MaxEventSize: b.maxEvent})
+	begun := time.Now()
+	p.subscribe(0, "")
+	got, end := p.untilClosed()
+	if !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q\n(%v)", got, want, end.failure)
+	}
+	if b.timeout > 0 && time.Since(begun) < b.timeout {
+		t.Errorf("gave up after %s, want not before %s", time.Since(begun), b.timeout)
+	}
+	p.quiet()
+	// A subscription that is over can be opened anew.
+	p.subscribe(0, "")
+	if again, end := p.untilClosed(); !slices.Equal(again, want) {
+		t.Errorf("the second time %q\nwant %q\n(%v)", again, want, end.failure)
 	}
 }
 

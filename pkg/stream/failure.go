@@ -45,6 +45,8 @@ type Failure struct {
 	Class  Class
 	Status int // with class Status, the code
 	Err    error
+	// Proxied says that the response came through a proxy, which may be what made it.
+	Proxied bool
 }
 
 func (f *Failure) Error() string { return f.Err.Error() }
@@ -64,6 +66,15 @@ func (f *Failure) Key() string {
 // Permanent reports whether an EventSource must not reconnect after f: a status
 // other than 200 or a wrong content type, HTML section 9.2.3.
 func (f *Failure) Permanent() bool { return f.Class == Status || f.Class == ContentType }
+
+// Peer reports whether it is the server that broke TLS off: what it found wrong is
+// with the client, and mostly the want of a certificate.
+func (f *Failure) Peer() bool { return isRemote(f.Err) }
+
+func isRemote(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
 
 func failuref(c Class, format string, args ...any) *Failure {
 	return &Failure{Class: c, Err: fmt.Errorf(format, args...)}
@@ -118,11 +129,9 @@ func isTLS(err error) bool {
 		host   x509.HostnameError
 		cert   x509.CertificateInvalidError
 	)
-	// With TLS 1.3 the server's verdict on a client comes after the handshake.
-	var remote *net.OpError
 	return errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &verify) ||
 		errors.As(err, &auth) || errors.As(err, &host) || errors.As(err, &cert) ||
-		errors.As(err, &remote) && remote.Op == "remote error"
+		isRemote(err) // with TLS 1.3 its verdict on the client comes after the handshake
 }
 
 // redirect is how checkHead tells that the response is one.

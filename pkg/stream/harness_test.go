@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -106,6 +107,12 @@ func serveTLS(t *testing.T, cfg *tls.Config, handle func(*peer)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOn(t, ln, cfg, handle)
+}
+
+// serveOn is serveTLS on a listener of the test's, which it closes.
+func serveOn(t *testing.T, ln net.Listener, cfg *tls.Config, handle func(*peer)) *server {
+	t.Helper()
 	s := &server{ln: ln, tls: cfg, conns: map[net.Conn]bool{}, quit: make(chan struct{})}
 	s.work.Go(func() {
 		for {
@@ -169,6 +176,16 @@ func (s *server) url(path string) string {
 		scheme = "https"
 	}
 	return scheme + "://" + s.ln.Addr().String() + path
+}
+
+// port is where it listens.
+func (s *server) port(t *testing.T) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(s.ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // request reads one with its body; nil at the end of the connection.
@@ -423,7 +440,7 @@ func at(t *testing.T, spec target.Spec) *target.Target {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.Addr = addr.AddrPort()
+		e.Addr = netip.AddrPortFrom(addr.AddrPort().Addr().Unmap(), addr.AddrPort().Port())
 	}
 	return tg
 }

@@ -128,6 +128,7 @@ func throughProxy(f *Failure, w target.Way) *Failure {
 		return f
 	}
 	about := *f
+	about.Proxied = true
 	switch f.Status {
 	case http.StatusProxyAuthRequired, http.StatusBadGateway, http.StatusGatewayTimeout: // which only a gateway says
 		about.Err = errors.New(strings.Replace(f.Error(), "the server", "the "+w.String(), 1))
