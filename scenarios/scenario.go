@@ -47,6 +47,8 @@ type Site struct {
 	// Profile is a way to take profiles of the server, or the reason why there is
 	// none. It is called only when profiles are asked for.
 	Profile func() (profile.Source, error)
+	// Gone is closed when the server has ended by itself; nil when that cannot be seen.
+	Gone <-chan struct{}
 	// Faults asks the server what it did wrong on purpose; nil when nothing.
 	Faults func(context.Context) []result.Fault
 }

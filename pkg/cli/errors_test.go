@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/sseload/sseload/pkg/stream"
+	"github.com/sseload/sseload/pkg/target"
 )
 
 func TestReport(t *testing.T) {
@@ -97,6 +99,10 @@ func TestExplain(t *testing.T) {
 		{failure(stream.NoFiles, 0), "doctor"},
 		{failure(stream.NoPorts, 0), "doctor"},
 		{failure(stream.Reset, 0), ""},
+		{failure(stream.Proxy, 0), "NO_PROXY"},
+		{failure(stream.Status, 407), "USER:PASSWORD"},
+		{&stream.Failure{Class: stream.Status, Status: 502, Proxied: true, Err: errors.New("said")}, "NO_PROXY"},
+		{&stream.Failure{Class: stream.TLS, Err: &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}}, "--cert"},
 	} {
 		got := explain(test.err)
 		if !errors.Is(got, test.err) {
