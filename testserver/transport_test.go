@@ -484,7 +484,7 @@ func TestStalledStreamHoldsUpNoOther(t *testing.T) {
 	c.subscribe(3, "lively")
 	c.until("the head", isHead(3))
 	message := []byte(strings.Repeat("x", 32<<10))
-	stalled, reset := 0, false
+	reset := false
 	for i := 0; !reset; i++ { // the connection has a deadline
 		s.apply([]byte("stalled"), "", message, 0)
 		tick := fmt.Sprint("tick ", i)
@@ -495,9 +495,6 @@ func TestStalledStreamHoldsUpNoOther(t *testing.T) {
 		c.until(tick, func(f http2.Frame) bool {
 			switch f := f.(type) {
 			case *http2.DataFrame:
-				if f.StreamID == 1 {
-					stalled += len(f.Data())
-				}
 				return f.StreamID == 3 && string(f.Data()) == "data: "+tick+"\n\n"
 			case *http2.RSTStreamFrame:
 				reset = reset || f.StreamID == 1
@@ -505,8 +502,8 @@ func TestStalledStreamHoldsUpNoOther(t *testing.T) {
 			return false
 		})
 	}
-	if st := s.dropped.Load(); st != 1 || stalled != 65535 {
-		t.Errorf("%d dropped, %d bytes on the stream that was", st, stalled)
+	if n := s.dropped.Load(); n != 1 {
+		t.Errorf("%d dropped", n)
 	}
 }
 
@@ -538,7 +535,7 @@ func TestMaxStreams(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := conn.OpenStream(); !errors.As(err, new(quic.StreamLimitReachedError)) && !errors.As(err, new(*quic.StreamLimitReachedError)) {
+	if _, err := conn.OpenStream(); !errors.As(err, new(*quic.StreamLimitReachedError)) {
 		t.Errorf("a fourth stream: %v", err)
 	}
 	if err := conn.CloseWithError(0, ""); err != nil {
@@ -563,7 +560,8 @@ func TestTransportsRefused(t *testing.T) {
 	}
 }
 
-// What comes in time is the same over HTTP/3: the end of a cut stream is none.
+// A stream that is cut ends with a reset, which is no proper end. Over HTTP/3 that may
+// overtake the copy before it.
 func TestCutStreams(t *testing.T) {
 	for _, version := range []int{2, 3} {
 		s := start(t, Config{SelfSigned: true, HTTP3: true, Faults: []Fault{{Kind: FaultClose, Every: 1, After: 1}}})
