@@ -91,7 +91,7 @@ func (r Rooms) send(ctx context.Context, s *session, sent *sending) error {
 	}
 	sent.elapsed = max(0, time.Duration(s.people.Clock().Now()-began)) // an offering begins a little later
 	sent.live = s.people.Live()
-	if r.Arrivals == nil && r.Slow.Count == 0 {
+	if r.Arrivals == nil && r.Slow.Count == 0 && sent.live.Away == 0 {
 		return err // the iterations have waited for all
 	}
 	s.enter(ctx, phaseDrain)
@@ -147,6 +147,9 @@ func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
 			return ctx.Err()
 		default:
 		}
+		if err := s.people.Await(ctx); err != nil {
+			return err
+		}
 		sent.begun++
 		s.iteration.Store(int64(sent.begun))
 		it, err := s.people.Iterate(ctx, drainAfterInterrupt)
@@ -161,6 +164,9 @@ func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
 			// A server that ends may refuse sends before the streams are seen to end.
 			if err := s.people.Hold(ctx, settleQuiet); err != nil {
 				return err
+			}
+			if s.people.Live().Open == 0 {
+				continue // they will be back
 			}
 			return silence(fmt.Sprintf(" of iteration %d", sent.begun), it.Failure)
 		}
@@ -213,7 +219,8 @@ func (r Rooms) record(s *session, sent *sending) error {
 	}
 	s.run.Delivery = out
 
-	var errs [3]error
+	var errs [4]error
+	errs[3] = r.recordReplay(s, &s.totals.Reconnect)
 	out.Sends.Latency, errs[0] = latency(&t.Latency)
 	out.Latency, errs[1] = latency(&d.Latency)
 	if r.Arrivals == nil {
@@ -225,6 +232,21 @@ func (r Rooms) record(s *session, sent *sending) error {
 		out.Sends.Behind, out.Sends.Crowded = &t.Behind, &t.Crowded
 	}
 	return errors.Join(append(errs[:], r.recordSlow(s, out))...)
+}
+
+// recordReplay enters what became of the copies for clients that lost their stream.
+func (r Rooms) recordReplay(s *session, t *load.Reconnecting) error {
+	out := s.run.Reconnect
+	if out == nil {
+		return nil
+	}
+	out.Missed, out.Replayed = &t.Missed, &t.Replayed
+	if r.Payload == load.Marker {
+		out.ReplayedTwice = &t.ReplayedTwice
+	}
+	replay, err := latency(&t.Replay)
+	out.ReplayLatency = &replay
+	return err
 }
 
 // recordSlow enters the account of the slow readers, if there are any.

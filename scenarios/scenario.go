@@ -78,6 +78,7 @@ type Load struct {
 	StreamsPerConnection int
 	EventType            string // empty: events of every type count
 	Slow                 load.SlowReaders
+	Reconnect            *stream.Jitter // as in [load.Config]
 	Labels               result.Labels
 }
 

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,7 @@ type session struct {
 	site    *Site
 	people  *load.Population
 	watcher *observe.Watcher
+	tree    *observe.Tree // nil when the target's process is not known
 	run     *result.Run
 
 	phase      atomic.Pointer[string]
@@ -51,6 +53,8 @@ type session struct {
 	profilesIn string            // the folder of their files, as the record names it
 	unprofiled []string          // why none could be had
 	paused     time.Duration     // between phases, for profiles
+	over       chan struct{}     // closed when the server may go
+	watching   sync.WaitGroup    // until it does
 	show       func(func() Progress) (stop func())
 	hideShow   func()
 
@@ -69,7 +73,7 @@ func open(ctx context.Context, env *Env, ask Load, cfg load.Config, scenario, na
 	if err != nil {
 		return nil, err
 	}
-	s := &session{ask: ask, site: site, show: env.Show, hideShow: func() {}}
+	s := &session{ask: ask, site: site, show: env.Show, hideShow: func() {}, over: make(chan struct{})}
 	s.openProfiler(ctx, env.Profiles, scenario+"-"+name)
 	if err := s.prepare(cfg, scenario); err != nil { //nolint:contextcheck // engines live until Close
 		site.Stop()
@@ -83,13 +87,12 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	if err != nil {
 		return err
 	}
-	var tree *observe.Tree
 	if s.site.PID != 0 {
-		if tree, err = observe.NewTree(s.site.PID); err != nil {
+		if s.tree, err = observe.NewTree(s.site.PID); err != nil {
 			return fmt.Errorf("observe the target: %w", err)
 		}
 	}
-	s.watcher = observe.New(observe.Config{Target: tree, Counters: s.counters})
+	s.watcher = observe.New(observe.Config{Target: s.tree, Counters: s.counters})
 	// What a run before this one left is not this one's, and what it takes to profile
 	// is no client's.
 	debug.FreeOSMemory()
@@ -99,7 +102,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 	cfg.Clients, cfg.RoomSize = s.ask.Clients, s.ask.RoomSize
 	cfg.Ramp, cfg.Timeout, cfg.Sources = s.ask.Ramp, s.ask.Timeout, s.ask.Sources
 	cfg.SendConnections, cfg.MaxEventSize = s.ask.SendConnections, s.ask.MaxEventSize
-	cfg.EventType, cfg.Slow = s.ask.EventType, s.ask.Slow
+	cfg.EventType, cfg.Slow, cfg.Reconnect = s.ask.EventType, s.ask.Slow, s.ask.Reconnect
 	cfg.StreamsPerConnection = s.ask.StreamsPerConnection
 	if s.people, err = load.New(cfg); err != nil {
 		return err
@@ -116,6 +119,11 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 		Phases:  []result.Phase{},
 		Samples: []result.Sample{},
 		Notes:   append([]string{}, s.unprofiled...),
+	}
+	if j := s.ask.Reconnect; j == nil {
+		s.run.Params.NoReconnect = true
+	} else if text := j.String(); text != "" {
+		s.run.Params.ReconnectJitter = &text
 	}
 	if s.ask.EventType != "" {
 		s.run.Params.EventType = &s.ask.EventType
@@ -172,10 +180,20 @@ func (s *session) connect(ctx context.Context) error {
 		s.hideShow = s.show(s.progress)
 	}
 	s.enter(ctx, phaseConnect)
+	s.watching.Go(s.watchSite)
 	s.dialing = s.people.Clock().Now()
 	err := s.people.Connect(ctx)
 	s.crest = s.watcher.Held()
 	return err
+}
+
+// watchSite says so when the server has ended for good.
+func (s *session) watchSite() {
+	select {
+	case <-s.site.Gone:
+		s.people.Forsake()
+	case <-s.over:
+	}
 }
 
 // close ends the run and completes its record. why is the error that ended the
@@ -197,6 +215,8 @@ func (s *session) close(ctx context.Context, why error, mainPhase string) (*resu
 	if s.site.Faults != nil {
 		run.Target.Faults = s.site.Faults(context.WithoutCancel(ctx))
 	}
+	close(s.over)
+	s.watching.Wait()
 	s.totals = s.people.Close()
 	totals := &s.totals
 	s.site.Stop()
@@ -210,7 +230,7 @@ func (s *session) close(ctx context.Context, why error, mainPhase string) (*resu
 	run.TotalNS = int64(total)
 	traffic := result.Traffic(totals.Traffic)
 	run.Traffic = &traffic
-	err := s.recordConnect(totals)
+	err := errors.Join(s.recordConnect(totals), s.recordReconnect(&totals.Reconnect))
 	s.recordCost(seen, mainPhase, totals)
 	s.memoryPerClient(totals.Connect.Opened)
 	s.timePerClient(seen, totals)
@@ -243,6 +263,28 @@ func (s *session) recordConnect(t *load.Totals) error {
 	r.HeaderLatency, errs[2] = latency(&c.Header)
 	r.FirstEventLatency, errs[3] = latency(&c.FirstEvent)
 	return errors.Join(errs[:]...)
+}
+
+// recordReconnect enters what became of the streams that ended, where they are opened
+// again.
+func (s *session) recordReconnect(t *load.Reconnecting) error {
+	if s.ask.Reconnect == nil {
+		return nil
+	}
+	since := func(at int64) *int64 {
+		if at == 0 {
+			return nil
+		}
+		return new(at - s.dialing)
+	}
+	r := &result.Reconnect{
+		Clients: t.Clients, Ends: t.Ends, Attempts: t.Attempts, Failures: t.Failures, Reopened: t.Reopened,
+		GaveUp: t.GaveUp, Away: t.Away, FirstEndNS: since(t.FirstEnd), LastOpenNS: since(t.LastOpen),
+	}
+	var err error
+	r.Downtime, err = latency(&t.Downtime)
+	s.run.Reconnect = r
+	return err
 }
 
 // examples lists the first failure of each class, by class.
@@ -292,6 +334,9 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, totals *load
 	}
 	if !run.TargetProcess.Observed {
 		run.Notes = append(run.Notes, "the target's process could not be observed (name it with --target-pid): CPU Avg is the generator's")
+	}
+	if s.tree != nil && s.tree.Gone() {
+		run.Notes = append(run.Notes, "the target's process ended during the run: its CPU time and memory are those until then")
 	}
 	if totals.Connect.Attempted < s.ask.Clients && !run.Interrupted {
 		run.Notes = append(run.Notes, fmt.Sprintf("%d of %d clients were not tried any more", s.ask.Clients-totals.Connect.Attempted, s.ask.Clients))

@@ -128,6 +128,9 @@ type loadFlags struct {
 	outputs   []string
 	profile   profileFlags
 	strict    bool
+
+	noReconnect bool
+	jitter      jitter
 }
 
 // connecting is how many clients may be at once unless the user says: on two shared
@@ -142,6 +145,8 @@ func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
 	flags.Var(&f.connectRate, "connect-rate", "clients to connect per second; 0: as fast as the concurrency allows")
 	flags.Var(&f.connectConcurrency, "connect-concurrency", "clients that may be connecting at once")
 	f.streamFlags.add(flags, sse.DefaultLimit, timeoutFor)
+	flags.BoolVar(&f.noReconnect, "no-reconnect", false, "take the end of a stream for the end of its client; else it is opened again, as a browser does")
+	flags.Var(&f.jitter, "reconnect-jitter", "random time to add to the reconnection time, up to this much or this share of it")
 	flags.Var(&f.sources, "source", "local addresses to spread connections over")
 	flags.StringVar(&f.event, "event", "", "only events of this `TYPE` carry messages")
 	flags.IntVar(&f.targetPID, "target-pid", 0, "`PID` of the server to observe, with its children; found by itself for a local target")
@@ -160,16 +165,23 @@ func (f *loadFlags) check() error {
 	if f.targetPID < 0 {
 		return usagef("", "--target-pid: %d is no process", f.targetPID)
 	}
+	if f.noReconnect && f.jitter != (jitter{}) {
+		return usagef("leave one of them out", "--reconnect-jitter: with --no-reconnect no stream is opened again")
+	}
 	return f.streamFlags.check()
 }
 
 // asked is what the flags ask of each scenario of n clients.
 func (f *loadFlags) asked(n int, sources addresses, l result.Labels) scenarios.Load {
-	return scenarios.Load{
+	asked := scenarios.Load{
 		Clients: n, RoomSize: int(f.roomSize), Engine: stream.Kind(f.engine),
 		Ramp:    load.Ramp{Rate: float64(f.connectRate), Concurrency: int(f.connectConcurrency)},
 		Timeout: f.timeout, Sources: sources, MaxEventSize: int(f.maxEventSize), EventType: f.event, Labels: l,
 	}
+	if !f.noReconnect {
+		asked.Reconnect = (*stream.Jitter)(&f.jitter)
+	}
+	return asked
 }
 
 // labelsFor completes the labels that the user gave.

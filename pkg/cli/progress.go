@@ -52,6 +52,9 @@ func progressLine(before, now scenarios.Progress) string {
 	if now.Live.Failed > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", now.Live.Failed))
 	}
+	if now.Live.Away > 0 {
+		parts = append(parts, fmt.Sprintf("%d reconnecting", now.Live.Away))
+	}
 	if now.Live.Dropped > 0 {
 		parts = append(parts, fmt.Sprintf("%d dropped", now.Live.Dropped))
 	}

@@ -104,15 +104,17 @@ func (o *tailOptions) run(parent context.Context, a *App, rawURL string) error {
 	if err := t.Resolve(ctx, min(o.timeout, resolveTimeout)); err != nil {
 		return unreachable(t, err)
 	}
+	clock := stream.NewClock()
 	follower := &tail{o: o, app: a, print: o.printer(a.Stdout), done: make(chan error, 1)}
 	//nolint:contextcheck // an engine lives until Close
 	follower.engine, err = stream.New(kind, stream.Config{
-		Target: t, Clients: 1, Handler: follower, Clock: stream.NewClock(), Timeout: o.timeout, MaxEventSize: int(o.maxEventSize),
+		Target: t, Clients: 1, Handler: follower, Clock: clock, Timeout: o.timeout, MaxEventSize: int(o.maxEventSize),
 	})
 	if err != nil {
 		return err
 	}
 	defer follower.leave()
+	follower.again = stream.NewReconnector(follower.engine, clock, 1, stream.Jitter{}, follower.subscribe)
 	follower.engine.Do(func() { follower.engine.Subscribe(0, []byte(o.lastEventID)) })
 	var over <-chan time.Time
 	if o.duration > 0 {
@@ -139,8 +141,7 @@ type tail struct {
 	print  printer
 	done   chan error // takes what ended it, once
 
-	again  stream.Reconnection
-	timer  *time.Timer
+	again  *stream.Reconnector
 	retry  *time.Duration // set by the server and not printed yet
 	events int
 	opened bool // at least once
@@ -171,13 +172,18 @@ func (t *tail) close() {
 	stopped := make(chan struct{})
 	t.engine.Do(func() {
 		t.ended = true
-		if t.timer != nil {
-			t.timer.Stop()
-		}
 		close(stopped)
 	})
 	<-stopped
+	t.again.Stop()
 	t.engine.Close()
+}
+
+// subscribe opens the stream again, from the last event ID on.
+func (t *tail) subscribe(id int) {
+	if !t.ended {
+		t.engine.Subscribe(id, nil)
+	}
 }
 
 func (t *tail) end(err error) {
@@ -194,7 +200,7 @@ func (t *tail) Vars(int) target.Vars { return target.Vars{} }
 // Opened implements [stream.Handler].
 func (t *tail) Opened(int, stream.Timing) {
 	t.opened = true
-	t.again.Opened()
+	t.again.Opened(0)
 	if t.app.verbose {
 		t.app.note("connected")
 	}
@@ -226,7 +232,7 @@ func (t *tail) Comment(_ int, at stream.Stamp, text []byte) {
 
 // Retry implements [stream.Handler].
 func (t *tail) Retry(_ int, d time.Duration) {
-	t.again.SetRetry(d)
+	t.again.SetRetry(0, d)
 	t.retry = &d
 }
 
@@ -240,17 +246,11 @@ func (t *tail) Closed(_ int, f *stream.Failure) {
 		t.end(nil)
 		return
 	}
-	delay, again := t.again.After(f)
-	if t.o.reconnect && again {
-		t.app.note("%s; reconnecting in %s", oneLine(f.Error()), delay)
-		t.timer = time.AfterFunc(delay, func() {
-			t.engine.Do(func() {
-				if !t.ended {
-					t.engine.Subscribe(0, nil) // from the last event ID on
-				}
-			})
-		})
-		return
+	if t.o.reconnect {
+		if delay, again := t.again.Closed(0, f); again {
+			t.app.note("%s; reconnecting in %s", oneLine(f.Error()), delay)
+			return
+		}
 	}
 	if f.Class == stream.Ended {
 		if t.app.verbose {

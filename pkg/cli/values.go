@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sseload/sseload/pkg/load"
 	"github.com/sseload/sseload/pkg/stream"
@@ -184,6 +185,32 @@ func (v *part) of(n int) int {
 		return int(float64(n) * v.percent / 100)
 	}
 	return v.count
+}
+
+// jitter is a time, "500ms", or a share of the reconnection time, "50%". The zero
+// value is none.
+type jitter stream.Jitter
+
+func (v *jitter) String() string { return stream.Jitter(*v).String() }
+
+func (v *jitter) Type() string { return "TIME|N%" }
+
+func (v *jitter) Set(s string) error {
+	hint := "write a time, such as 500ms, or a share of the reconnection time, such as 50%"
+	if number, ok := strings.CutSuffix(s, "%"); ok {
+		percent, err := strconv.ParseFloat(number, 64)
+		if err != nil || !(percent >= 0 && percent <= 1000) {
+			return &hinted{errors.New("not a share between 0% and 1000%"), hint}
+		}
+		*v = jitter{Share: percent / 100}
+		return nil
+	}
+	most, err := time.ParseDuration(s)
+	if err != nil || most < 0 || most > mostTimeout {
+		return &hinted{errors.New("not a time between nothing and a day"), hint}
+	}
+	*v = jitter{Most: most}
+	return nil
 }
 
 // byteRate is a number of bytes per second, "1KiB/s".

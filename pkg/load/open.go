@@ -215,10 +215,12 @@ func (p *Population) each(f func(*shard)) {
 // Drain waits, once the sending is over, until every send has an outcome and every
 // copy that is still to come has arrived, but no longer than most. Then slow readers
 // are let read freely, and it waits for theirs, again no longer than most and only
-// as long as anything comes. Once ctx is done no further send begins, and it waits for
+// as long as anything comes. Clients that are away when it begins are waited for too: a
+// server that keeps messages will have theirs. Once ctx is done no further send begins, and it waits for
 // at most grace more; the error is then ctx's. It returns early when nobody is left.
 // What has not arrived when it returns is lost, unless it comes before Close.
 func (p *Population) Drain(ctx context.Context, most, grace time.Duration) error {
+	p.each((*shard).expectBack)
 	p.await(ctx, most, grace, func() bool { return p.owed(false) <= 0 })
 	p.each((*shard).stopOffering)
 	if p.cfg.Slow.Count == 0 {
@@ -266,13 +268,14 @@ func (p *Population) readFreely() {
 	})
 }
 
-// owed is how many sends have no outcome yet and how many copies are still to come
-// to clients that are open; to slow readers only if slow is true.
+// owed is how many sends have no outcome yet, how many clients are expected back, and
+// how many copies are still to come to clients that are open; to slow readers only if
+// slow is true. What was sent while a client was away is not owed.
 func (p *Population) owed(slow bool) int {
 	var mu sync.Mutex
 	total := 0
 	p.each(func(s *shard) {
-		n := s.pending + s.owed(slow)
+		n := s.pending + s.returning + s.owed(slow)
 		mu.Lock()
 		total += n
 		mu.Unlock()
@@ -290,7 +293,7 @@ func (s *shard) owed(slow bool) int {
 		if !waits(id) {
 			continue
 		}
-		total += int(s.roomOf(id).sends)
+		total += int(s.roomOf(id).sends) - int(s.clients[id].missed)
 		for place := range s.p.sendersPerRoom {
 			total -= int(s.entry(id, place).count())
 		}
@@ -308,7 +311,7 @@ func (s *shard) owed(slow bool) int {
 
 // owedInAll is owed where copies have no names, and the sum of them has to do.
 func (s *shard) owedInAll(slow bool) int {
-	total := -int(s.recorder.Delivery.Received)
+	total := -int(s.recorder.Delivery.Received) - int(s.recorder.Reconnect.Missed)
 	if !slow {
 		total += int(s.recorder.Slow.Received)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -57,6 +58,10 @@ type Config struct {
 	PayloadSize          int    // bytes, at least; 0: no padding
 	EventType            string // only events of this type carry messages; empty: all do
 	Slow                 SlowReaders
+	// Reconnect, when not nil, has clients whose stream ends open it again as an
+	// EventSource does, with that jitter. A client that never opened is not tried
+	// again.
+	Reconnect *stream.Jitter
 }
 
 // MinPayloadSize is the least PayloadSize that every marker fits in.
@@ -74,6 +79,11 @@ type Population struct {
 	seq            uint32
 
 	connecting atomic.Bool
+	forsaken   atomic.Bool // the target is gone for good
+
+	vacancyMu sync.Mutex
+	vacancy   *time.Timer // runs while nobody is open
+	closed    bool
 
 	away    atomic.Int32 // shards that have not reached the end of the phase
 	arrived chan struct{}
@@ -148,6 +158,10 @@ func (s *shard) start(endRoom, sendConnections int) error {
 	if err != nil {
 		return err
 	}
+	if j := p.cfg.Reconnect; j != nil {
+		s.away = map[int]*absence{}
+		s.again = stream.NewReconnector(s.engine, p.clock, n, *j, s.reconnect)
+	}
 	p.shards = append(p.shards, s)
 	return nil
 }
@@ -189,12 +203,65 @@ func (p *Population) end(why error) {
 // noneOpened is called when there is no hope that any client opens.
 func (p *Population) noneOpened(f *stream.Failure) { p.end(fmt.Errorf("%w: %w", ErrNoneOpened, f)) }
 
-// emptied is called when a shard has lost its last open client. While clients
-// are still being connected that means nothing yet.
-func (p *Population) emptied() {
-	if !p.connecting.Load() && p.Live().Open == 0 {
-		p.end(ErrGone)
+// emptied is called when a client is open no more. When nobody else is, and nobody
+// will be, that is the end; while clients are still being connected it means nothing
+// yet. Those who are away are given the timeout, counted from when the first of them
+// tries again, after delay at the latest.
+func (p *Population) emptied(delay time.Duration) {
+	if p.connecting.Load() {
+		return
 	}
+	switch live := p.Live(); {
+	case live.Open > 0:
+	case live.present == 0 || p.forsaken.Load():
+		p.end(ErrGone)
+	default:
+		p.wait(delay)
+	}
+}
+
+// wait ends the run when nobody has come back in time. It goes on by itself as long as
+// somebody comes.
+func (p *Population) wait(delay time.Duration) {
+	p.vacancyMu.Lock()
+	defer p.vacancyMu.Unlock()
+	if p.vacancy != nil || p.closed {
+		return
+	}
+	left := min(delay, math.MaxInt64-p.cfg.Timeout) + p.cfg.Timeout
+	p.vacancy = time.AfterFunc(left, func() {
+		p.vacancyMu.Lock()
+		p.vacancy = nil
+		p.vacancyMu.Unlock()
+		if p.Live().Open == 0 {
+			p.end(ErrGone)
+		}
+	})
+}
+
+// occupied is called when a client has come back.
+func (p *Population) occupied() {
+	p.vacancyMu.Lock()
+	defer p.vacancyMu.Unlock()
+	if p.vacancy != nil {
+		p.vacancy.Stop()
+		p.vacancy = nil
+	}
+}
+
+// stopWaiting has wait do nothing any more.
+func (p *Population) stopWaiting() {
+	p.occupied()
+	p.vacancyMu.Lock()
+	defer p.vacancyMu.Unlock()
+	p.closed = true
+}
+
+// Forsake says that the target has ended for good: when no client is open any more,
+// none is waited for.
+func (p *Population) Forsake() {
+	p.forsaken.Store(true)
+	p.emptied(0)
 }
 
 // Gone is why there is nobody to go on with: it wraps [ErrGone] or
@@ -252,7 +319,7 @@ func (p *Population) Connect(ctx context.Context) error {
 		select {
 		case <-p.arrived:
 			p.connecting.Store(false)
-			p.emptied()
+			p.emptied(0)
 			return p.Gone()
 		case <-ticks:
 			for _, s := range p.shards {
@@ -297,6 +364,35 @@ type Iteration struct {
 	// arrived; Failure is then that of the first send, if it has failed.
 	Silent  bool
 	Failure *stream.Failure
+}
+
+// Await waits, when no client is open, until all who are away are back or will
+// never be, but no longer than the timeout from when the first one is. It returns
+// ctx's error, or [ErrGone].
+func (p *Population) Await(ctx context.Context) error {
+	if p.Live().Open > 0 {
+		return nil
+	}
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	var over <-chan time.Time
+	for p.Live().Away > 0 {
+		if over == nil && p.Live().Open > 0 {
+			timer := time.NewTimer(p.cfg.Timeout)
+			defer timer.Stop()
+			over = timer.C
+		}
+		select {
+		case <-ticker.C:
+		case <-over:
+			return nil
+		case <-p.ended:
+			return p.why
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return p.Gone()
 }
 
 // Iterate has every sender send one message and waits until every expected copy
@@ -398,6 +494,9 @@ func (p *Population) Freeze() {
 		shards.Add(1)
 		s.engine.Do(func() {
 			s.frozen = true
+			if s.again != nil {
+				s.again.Stop()
+			}
 			shards.Done()
 		})
 	}
@@ -407,14 +506,17 @@ func (p *Population) Freeze() {
 // Live is where a run stands.
 type Live struct {
 	Open     int64 // clients open now
+	Away     int64 // clients that were, and will be again
 	Opened   int64 // clients that ever were
 	Failed   int64 // clients that never were
-	Dropped  int64 // clients that were, and are no more
+	Dropped  int64 // clients that were, and will never be again
 	Received int64 // copies
 	Begun    int64 // sends
 	Sent     int64 // sends that succeeded
 	Unsent   int64 // sends that failed
 	Activity int64 // events and responses, of whatever kind
+
+	present int64 // Open + Away, at one moment
 }
 
 // Live may be called at any time from any goroutine.
@@ -422,6 +524,7 @@ func (p *Population) Live() Live {
 	var l Live
 	for _, s := range p.shards {
 		l.Open += s.live.open.Load()
+		l.present += s.live.present.Load()
 		l.Opened += s.live.opened.Load()
 		l.Failed += s.live.failed.Load()
 		l.Dropped += s.live.dropped.Load()
@@ -431,6 +534,7 @@ func (p *Population) Live() Live {
 		l.Unsent += s.live.unsent.Load()
 		l.Activity += s.live.activity.Load()
 	}
+	l.Away = max(0, l.present-l.Open)
 	return l
 }
 
@@ -449,7 +553,11 @@ func (p *Population) Close() Totals {
 }
 
 func (p *Population) closeEngines() {
+	p.stopWaiting()
 	for _, s := range p.shards {
+		if s.again != nil {
+			s.again.Stop()
+		}
 		s.engine.Close()
 	}
 }

@@ -33,24 +33,30 @@ type shard struct {
 	draining        bool           // the sending is over, and slow readers read freely
 	frozen          bool           // the account is closed
 	recorder        recorder
-	lastRead        int64 // when the read was that gave the event before
+	again           *stream.Reconnector // nil: who ends is dropped
+	away            map[int]*absence    // of the clients that are
+	returning       int                 // how many of them [Population.Drain] waits for
+	lastRead        int64               // when the read was that gave the event before
 
 	payload []byte
 
 	live struct { // read by others while the run goes on
-		open, opened, failed, dropped, received, begun, sent, unsent, activity atomic.Int64
+		open, present, opened, failed, dropped, received, begun, sent, unsent, activity atomic.Int64
 	}
 }
 
 // client is what a shard keeps of a client, beside its entries.
 type client struct {
-	dialed   int64
+	dialed   int64  // the first time; once it has come back, when the stream was asked for that it has
+	awaited  uint32 // the iteration whose copies are waited for
+	missed   uint32 // copies of messages that were sent while it was away, and have not come
 	gaveUp   uint32 // the iteration in which its send failed
 	sent     uint32 // the sequence number of its latest message
 	begun    uint32 // that of the latest one which has begun
 	underWay uint32 // of its messages
 	state    clientState
 	greeted  bool // has had its first event
+	back     bool // its stream is not its first
 }
 
 type clientState uint8
@@ -60,12 +66,14 @@ const (
 	opening
 	isOpen
 	failed  // never opened
-	dropped // opened, then ended
+	away    // opened, then ended, and will open again
+	dropped // opened, then ended for good
 )
 
 // room is what a shard keeps of a room.
 type room struct {
 	open   int32  // members open now
+	away   int32  // members that will open again
 	slow   int32  // of those, slow readers
 	hasOne bool   // a slow reader has opened
 	sends  uint32 // sends begun by its senders
@@ -168,15 +176,24 @@ func (s *shard) Opened(id int, t stream.Timing) {
 		return
 	}
 	c, rm := &s.clients[id], s.roomOf(id)
+	before := c.state
 	c.state = isOpen
-	c.dialed = t.Dialed
 	rm.open++
 	if s.isSlow(id) {
 		rm.slow++
 		rm.hasOne = true
 	}
 	s.live.open.Add(1)
+	if s.again != nil {
+		s.again.Opened(id)
+	}
+	if before == away {
+		s.cameBack(id, t)
+		return
+	}
+	c.dialed = t.Dialed
 	s.live.opened.Add(1)
+	s.live.present.Add(1)
 	r := &s.recorder.Connect
 	r.Opened++
 	r.LastOpen = max(r.LastOpen, t.Opened)
@@ -209,26 +226,17 @@ func (s *shard) Closed(id int, f *stream.Failure) {
 		s.settled()
 		return
 	}
-	c.state = dropped
-	s.recorder.Connect.Drops[key]++
-	s.roomOf(id).open--
-	if s.isSlow(id) {
-		s.roomOf(id).slow--
-	}
-	s.live.dropped.Add(1)
-	if s.live.open.Add(-1) == 0 {
-		s.p.emptied() // first, so that the end of the iteration below finds it said
-	}
-	s.forget(id)
+	s.left(id, f, key)
 }
 
 // forget takes what client id still expects in this iteration out of what is
 // outstanding: it is lost, and nobody should wait for it.
 func (s *shard) forget(id int) {
 	it := &s.iteration
-	if it.seq == 0 || it.closed || s.isSlow(id) {
+	if it.seq == 0 || it.closed || s.clients[id].awaited != it.seq {
 		return
 	}
+	s.clients[id].awaited = 0
 	if s.p.cfg.Payload == Timestamp {
 		s.giveUp(int(s.roomOf(id).due) - int(s.entry(id, 0).highest))
 		return
@@ -256,7 +264,7 @@ func (s *shard) unsent(seq uint32, sender int) {
 	missing := 0
 	from, to := s.members(sender)
 	for member := from; member < to; member++ {
-		if s.clients[member].state != isOpen || s.isSlow(member) {
+		if s.clients[member].awaited != seq {
 			continue
 		}
 		if s.p.cfg.Payload == Timestamp || !s.entry(member, s.place(sender)).has(seq) {
@@ -271,8 +279,7 @@ func (s *shard) sends(id int) bool {
 	if s.p.cfg.Senders == OnePerRoom {
 		return s.roomOf(id).sender == int32(id)
 	}
-	state := s.clients[id].state
-	return state == isOpen || state == dropped
+	return s.clients[id].opened()
 }
 
 // giveUp is for n copies that nobody waits for any more.
@@ -310,6 +317,9 @@ func (s *shard) begin(seq uint32) {
 		for id := from; id < to; id++ {
 			if s.sends(id) {
 				rm.due++
+			}
+			if s.clients[id].state == isOpen && !s.isSlow(id) {
+				s.clients[id].awaited = seq
 			}
 			if s.p.cfg.Payload == Timestamp {
 				s.entry(id, 0).highest = 0 // copies of this iteration
@@ -390,6 +400,7 @@ func (s *shard) Message(t stream.Tag, due int64) (target.Vars, bool) {
 	v := s.Vars(id)
 	v.Iteration = int(seq)
 	s.roomOf(id).sends++
+	s.missed(id)
 	s.begins(id, seq)
 	s.recorder.Sends.Attempted++
 	s.live.begun.Add(1)
@@ -513,10 +524,14 @@ func (s *shard) copy(id int, at stream.Stamp, m marker) {
 		return
 	}
 	s.received(id)
+	replayed := s.replayed(id, m.nanos)
 	late := s.late(id, at, m)
 	e := s.entry(id, s.place(sender))
 	switch e.receive(m.seq) {
 	case duplicate:
+		if replayed {
+			s.recorder.Reconnect.ReplayedTwice++
+		}
 		d.Duplicate++
 		s.misdeed(id).duplicate++
 		return
@@ -529,24 +544,31 @@ func (s *shard) copy(id int, at stream.Stamp, m marker) {
 		s.misdeed(id).reordered++
 	case inOrder:
 	}
-	s.arrived(id, at, m.nanos)
+	s.arrived(id, at, m.nanos, replayed)
 	if late {
 		d.Late++
 		s.misdeed(id).late++
 		return
 	}
-	if s.clients[sender].gaveUp != m.seq && !s.isSlow(id) {
+	if s.clients[sender].gaveUp != m.seq && s.waitsFor(id, m.seq) {
 		s.less(1)
 	}
 }
 
+// waitsFor reports whether the copy of message seq to client id was among those that
+// are outstanding until it arrived.
+func (s *shard) waitsFor(id int, seq uint32) bool {
+	return s.iteration.seq == seq && s.clients[id].awaited == seq
+}
+
 // late reports whether the copy of m that client id got came too late. Nobody
-// waits for slow readers, so that theirs never do.
+// waits for slow readers, so that theirs never do. Of a client that came back nobody
+// knows whether the message's iteration had waited for it.
 func (s *shard) late(id int, at stream.Stamp, m marker) bool {
 	switch {
 	case s.isSlow(id):
 		return false
-	case s.offering != nil:
+	case s.offering != nil || s.clients[id].back:
 		return at.Arrived()-m.nanos > int64(s.p.cfg.Timeout)
 	}
 	return m.seq != s.iteration.seq || s.iteration.closed
@@ -563,8 +585,8 @@ func (s *shard) timestamp(id int, at stream.Stamp, data []byte) {
 	}
 	s.received(id)
 	s.lag(at)
-	s.arrived(id, at, sent)
-	if it := &s.iteration; it.seq != 0 && !it.closed && !s.isSlow(id) && sent >= it.begun-int64(time.Millisecond) { // else it is of an iteration before
+	s.arrived(id, at, sent, s.replayed(id, sent))
+	if it := &s.iteration; !it.closed && s.waitsFor(id, it.seq) && sent >= it.begun-int64(time.Millisecond) { // else it is of an iteration before
 		s.entry(id, 0).highest++
 		s.less(1)
 	}
@@ -580,8 +602,15 @@ func (s *shard) received(id int) {
 }
 
 // arrived records the latency of a copy that client id received.
-func (s *shard) arrived(id int, at stream.Stamp, due int64) {
+func (s *shard) arrived(id int, at stream.Stamp, due int64, replayed bool) {
 	when := at.Arrived()
+	if replayed {
+		s.recorder.Reconnect.Replayed++
+		s.recorder.Reconnect.Replay.Record(when - due)
+		if c := &s.clients[id]; c.missed > 0 {
+			c.missed--
+		}
+	}
 	if s.isSlow(id) {
 		s.arrivedSlowly(when - due)
 		return
@@ -589,8 +618,10 @@ func (s *shard) arrived(id int, at stream.Stamp, due int64) {
 	if at.Kernel != 0 {
 		s.recorder.Delivery.Stamped++
 	}
-	s.iteration.copies++
-	s.iteration.last = max(s.iteration.last, when)
+	if !replayed {
+		s.iteration.copies++
+		s.iteration.last = max(s.iteration.last, when)
+	}
 	s.recorder.Delivery.Latency.Record(when - due)
 	if s.roomOf(id).hasOne {
 		s.recorder.Slow.Neighbours.Record(when - due)
@@ -623,4 +654,8 @@ func (s *shard) Comment(int, stream.Stamp, []byte) {
 }
 
 // Retry implements [stream.Handler].
-func (s *shard) Retry(int, time.Duration) {}
+func (s *shard) Retry(id int, d time.Duration) {
+	if s.again != nil {
+		s.again.SetRetry(id, d)
+	}
+}

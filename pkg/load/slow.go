@@ -42,7 +42,7 @@ func (s *shard) arrivedSlowly(latency int64) {
 // add enters a slow reader.
 func (r *SlowReading) add(state clientState, expected int64) {
 	r.Clients++
-	if state == dropped {
+	if state == dropped || state == away {
 		r.Dropped++
 	}
 	r.Expected += expected

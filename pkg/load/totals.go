@@ -13,8 +13,10 @@ type Totals struct {
 	Sends    Sends
 	Delivery Delivery
 	Slow     SlowReading
-	Traffic  Traffic
-	ReadLag  metric.Histogram // handling minus kernel receive time, per read; ns
+	// Reconnect is of clients that come back; empty when none are to.
+	Reconnect Reconnecting
+	Traffic   Traffic
+	ReadLag   metric.Histogram // handling minus kernel receive time, per read; ns
 }
 
 // Traffic is what the clients read, whatever it was.
@@ -75,13 +77,15 @@ func newTotals() Totals {
 	return Totals{
 		Connect: Connect{Failures: map[string]int{}, Drops: map[string]int{}, Texts: map[string]string{}},
 		Sends:   Sends{Failures: map[string]int{}, Texts: map[string]string{}},
+
+		Reconnect: newReconnecting(),
 	}
 }
 
 // Failed is how many clients never opened.
 func (c *Connect) Failed() int { return sum(c.Failures) }
 
-// Dropped is how many clients opened and ended before the run did.
+// Dropped is how many clients opened and were not open any more when the run ended.
 func (c *Connect) Dropped() int { return sum(c.Drops) }
 
 // Failed is how many sends failed.
@@ -151,6 +155,7 @@ func (t *Totals) merge(o *Totals) {
 	d.Worst = worst(append(d.Worst, o.Delivery.Worst...))
 
 	t.Slow.merge(&o.Slow)
+	t.Reconnect.merge(&o.Reconnect)
 	t.Traffic.Events += o.Traffic.Events
 	t.Traffic.Comments += o.Traffic.Comments
 	t.ReadLag.Merge(&o.ReadLag)
@@ -179,10 +184,11 @@ func (s *shard) finish() {
 	d, sends := &s.recorder.Delivery, &s.recorder.Sends
 	sends.CalledOff = sends.Due - sends.Attempted
 	sends.Unanswered = sends.Attempted - sends.Latency.Count() - sends.Failed()
+	s.finishAbsences()
 	var affected []Client
 	for id := range s.clients {
 		c := &s.clients[id]
-		if c.state != isOpen && c.state != dropped {
+		if !c.opened() {
 			continue
 		}
 		v := s.Vars(id)

@@ -59,6 +59,7 @@ var csvAdded = []string{ //nolint:gochecknoglobals // a constant table
 	"generator_live_bytes_per_client", "generator_cpu_per_connect_ns", "generator_cpu_per_copy_ns",
 	"target_process_rss_base_bytes", "target_process_rss_connected_bytes", "target_process_cpu_per_connect_ns", "target_process_cpu_per_copy_ns",
 	"machine_listen_drops", "machine_tcp_sockets", "machine_tcp_socket_bytes", "machine_socket_bytes_per_client",
+	"params_no_reconnect", "params_reconnect_jitter", "reconnect_",
 }
 
 // csvOrder gives the places in header of the columns as they are written.

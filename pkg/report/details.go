@@ -91,6 +91,7 @@ func (t table) connectMetrics() []metric {
 	if t.any(func(r *result.Run) bool { return r.Params.HoldNS > 0 || r.Connect.Dropped > 0 }) {
 		m = append(m, t.droppedMetrics()...)
 	}
+	m = append(m, t.reconnectMetrics()...)
 	for _, l := range []struct {
 		name string
 		of   func(*result.Run) *result.Latency
@@ -177,6 +178,7 @@ func (t table) roomsMetrics() []metric {
 	if t.any(func(r *result.Run) bool { return r.Connect.Dropped > 0 }) {
 		m = append(m, t.droppedMetrics()...)
 	}
+	m = append(m, t.reconnectMetrics()...)
 	m = append(m, t.injectedMetrics()...)
 	m = append(m, t.timeMetrics("copy",
 		func(r *result.Run) *float64 { return r.TargetProcess.CPUPerCopyNS },
@@ -381,6 +383,60 @@ func (t table) droppedMetrics() []metric {
 	total := metric{"dropped", func(r *result.Run) string { return count(int64(r.Connect.Dropped)) }}
 	return append([]metric{total},
 		t.classMetrics("dropped: ", func(r *result.Run) map[string]int { return r.Connect.Drops })...)
+}
+
+// reconnectMetrics is what became of streams that ended, where any did.
+func (t table) reconnectMetrics() []metric {
+	if !t.any(func(r *result.Run) bool { return r.Reconnect != nil && r.Reconnect.Clients > 0 }) {
+		return nil
+	}
+	figure := func(name string, of func(*result.Reconnect) *int64) metric {
+		return metric{name, func(r *result.Run) string {
+			if r.Reconnect == nil {
+				return unknown
+			}
+			return known(of(r.Reconnect), count)
+		}}
+	}
+	downtime := func(r *result.Run) *result.Latency {
+		if r.Reconnect == nil {
+			return nil
+		}
+		return &r.Reconnect.Downtime
+	}
+	replay := func(r *result.Run) *result.Latency {
+		if r.Reconnect == nil {
+			return nil
+		}
+		return r.Reconnect.ReplayLatency
+	}
+	m := []metric{
+		figure("streams ended", func(c *result.Reconnect) *int64 { return new(sum(c.Ends)) }),
+		figure("reopened", func(c *result.Reconnect) *int64 { return &c.Reopened }),
+		figure("attempts failed", func(c *result.Reconnect) *int64 { return new(sum(c.Failures)) }),
+		latencyMetric("downtime p50", downtime, func(l *result.Latency) *int64 { return l.P50NS }),
+		latencyMetric("downtime p99", downtime, func(l *result.Latency) *int64 { return l.P99NS }),
+		latencyMetric("downtime max", downtime, func(l *result.Latency) *int64 { return l.MaxNS }),
+	}
+	if t.any(func(r *result.Run) bool { return r.Reconnect != nil && r.Reconnect.Missed != nil }) {
+		m = append(m,
+			figure("sent while away", func(c *result.Reconnect) *int64 { return c.Missed }),
+			figure("replayed", func(c *result.Reconnect) *int64 { return c.Replayed }),
+			figure("replayed twice", func(c *result.Reconnect) *int64 { return c.ReplayedTwice }))
+	}
+	if t.any(func(r *result.Run) bool { return r.Reconnect != nil && value(r.Reconnect.Replayed) > 0 }) {
+		m = append(m, latencyMetric("replay p99", replay, func(l *result.Latency) *int64 { return l.P99NS }))
+	}
+	return m
+}
+
+// sum adds up what is counted by class.
+func sum(counts map[string]int) int64 {
+	var n int64
+	for _, c := range counts {
+		n += int64(c)
+	}
+	return n
 }
 
 // classMetrics has a row for each class that any run of the table knows.

@@ -241,6 +241,11 @@ func trouble() *result.File {
 		{Class: "reset", Text: "read tcp 10.0.0.9:50123->10.0.0.7:80: connection reset by peer"},
 	}
 	run.Connect.FirstEventLatency = spread(590, 11*ms)
+	run.Reconnect = &result.Reconnect{
+		Clients: 20, Ends: map[string]int{"reset": 19, "ended": 5}, Attempts: 31, Failures: map[string]int{"refused": 9, "status 204": 1},
+		Reopened: 20, GaveUp: 1, Away: 3, FirstEndNS: new(5 * s), LastOpenNS: new(21 * s), Downtime: spread(20, 3100*ms),
+		Missed: new(int64(55)), Replayed: new(int64(17)), ReplayedTwice: new(int64(4)), ReplayLatency: new(spread(17, 2900*ms)),
+	}
 	d := run.Delivery
 	d.Sends.CalledOff = 5
 	d.Sends.Failed, d.Sends.Failures = 3, map[string]int{"status 500": 2, "timed out": 1}

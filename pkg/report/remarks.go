@@ -91,6 +91,7 @@ func (r row) remarks() []remark {
 	s.validity(r.run)
 	s.listenQueue(&r.run.Machine)
 	s.connect(&r.run.Connect, r.run.Delivery)
+	s.reconnect(r.run)
 	if r.run.Delivery != nil {
 		s.sends(r.run)
 		s.delivery(r.run)
@@ -156,6 +157,42 @@ func (s *speech) connect(c *result.Connect, d *result.Delivery) {
 		s.say(failure, "dropped", "%s of %s open clients ended before the run did: %s%s",
 			count(int64(c.Dropped)), count(int64(c.Opened)), classes(c.Drops), slow)
 	}
+}
+
+// reconnect says what became of streams that ended, and of the copies that their
+// clients did not get meanwhile.
+func (s *speech) reconnect(run *result.Run) {
+	a := run.Reconnect
+	if a == nil || a.Clients == 0 {
+		return
+	}
+	text := fmt.Sprintf("%s streams of %s clients ended, the first %s after the first dial: %s; %s were opened again",
+		count(sum(a.Ends)), count(int64(a.Clients)), known(a.FirstEndNS, durationNS), classes(a.Ends), count(a.Reopened))
+	if a.Downtime.Count > 0 {
+		text += fmt.Sprintf(", after %s at p50 and %s at most, the last %s after the first dial",
+			known(a.Downtime.P50NS, durationNS), known(a.Downtime.MaxNS, durationNS), known(a.LastOpenNS, durationNS))
+	}
+	if len(a.Failures) > 0 {
+		text += fmt.Sprintf("; attempts that failed: %s", classes(a.Failures))
+	}
+	if a.GaveUp > 0 {
+		text += fmt.Sprintf("; %s clients were told not to come again", count(int64(a.GaveUp)))
+	}
+	if a.Away > 0 {
+		text += fmt.Sprintf("; %s were not back when the run ended", count(int64(a.Away)))
+	}
+	s.say(failure, "reconnects", "%s", text)
+	if value(a.Missed)+value(a.Replayed)+value(a.ReplayedTwice) == 0 {
+		return
+	}
+	text = fmt.Sprintf("%s copies were sent while their client was away; %s came by replay", known(a.Missed, count), known(a.Replayed, count))
+	if l := a.ReplayLatency; l != nil && l.Count > 0 {
+		text += fmt.Sprintf(", %s after they were due at p99, which is in the latency above", known(l.P99NS, durationNS))
+	}
+	if n := value(a.ReplayedTwice); n > 0 {
+		text += fmt.Sprintf("; %s came by replay though they had come before", count(n))
+	}
+	s.say(failure, "replay", "%s", text)
 }
 
 // listenQueue names what slows connecting down without any other sign: a request

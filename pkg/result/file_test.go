@@ -235,7 +235,8 @@ func full() *result.File {
 			Extra: map[string]string{"build": "42"}},
 		Params: result.Params{
 			Clients: 6, Iterations: new(2), RoomSize: new(6), SendersPerRoom: new(1), Model: new("open"), Rate: new(1.5),
-			Arrivals: new("poisson"), SendConnections: new(8), SlowClients: new(1), SlowRate: new(int64(1024)), IntervalNS: 1e9,
+			Arrivals: new("poisson"), SendConnections: new(8), SlowClients: new(1), SlowRate: new(int64(1024)),
+			NoReconnect: true, ReconnectJitter: new("50%"), IntervalNS: 1e9,
 			TimeoutNS: 30e9, HoldNS: 1e9, DurationNS: new(int64(60e9)), ConnectRate: 2.5, ConnectConcurrency: 64,
 			PayloadBytes: new(100), Payload: new("marker"), EventType: new("chat"),
 		},
@@ -247,9 +248,14 @@ func full() *result.File {
 		Connect: result.Connect{
 			Attempted: 8, Opened: 6, Failed: 2, ElapsedNS: new(int64(3e6)),
 			Failures: map[string]int{"refused": 1, "status 503": 1},
-			Dropped:  1, Drops: map[string]int{"reset": 1},
+			Dropped:  2, Drops: map[string]int{"reset": 1, "status 204": 1},
 			Examples:    []result.FailureExample{{Class: "refused", Text: "dial tcp 127.0.0.1:8123: connection refused"}},
 			OpenLatency: latency, TCPLatency: latency, HeaderLatency: latency, FirstEventLatency: latency,
+		},
+		Reconnect: &result.Reconnect{
+			Clients: 4, Ends: map[string]int{"reset": 12}, Attempts: 12, Failures: map[string]int{"refused": 1, "status 204": 1},
+			Reopened: 10, GaveUp: 1, Away: 1, FirstEndNS: new(int64(5e9)), LastOpenNS: new(int64(9e9)), Downtime: latency,
+			Missed: new(int64(4)), Replayed: new(int64(10)), ReplayedTwice: new(int64(1)), ReplayLatency: &latency,
 		},
 		Traffic: &result.Traffic{Events: 18, Comments: 3},
 		Delivery: &result.Delivery{

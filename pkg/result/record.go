@@ -58,10 +58,11 @@ type Run struct {
 	Engine        string        `json:"engine"`
 	Clock         *Clock        `json:"clock"` // null in records of early versions
 	Connect       Connect       `json:"connect"`
-	Traffic       *Traffic      `json:"traffic"`        // null in records of early versions
-	Delivery      *Delivery     `json:"delivery"`       // null when the scenario sends nothing
-	IterationTime *Latency      `json:"iteration_time"` // null when the scenario has no iterations, as in the open model
-	TotalNS       int64         `json:"total_ns"`       // first dial to the end of the last phase, without the phases called "profile"
+	Reconnect     *Reconnect    `json:"reconnect,omitempty"` // absent when streams that ended were not to be opened again
+	Traffic       *Traffic      `json:"traffic"`             // null in records of early versions
+	Delivery      *Delivery     `json:"delivery"`            // null when the scenario sends nothing
+	IterationTime *Latency      `json:"iteration_time"`      // null when the scenario has no iterations, as in the open model
+	TotalNS       int64         `json:"total_ns"`            // first dial to the end of the last phase, without the phases called "profile"
 	Generator     Generator     `json:"generator"`
 	TargetProcess TargetProcess `json:"target_process"`
 	Machine       Machine       `json:"machine"`
@@ -123,9 +124,11 @@ type Params struct {
 	DurationNS         *int64   `json:"duration_ns"`
 	ConnectRate        float64  `json:"connect_rate"` // clients per second; 0: as fast as the concurrency allows
 	ConnectConcurrency int      `json:"connect_concurrency"`
-	PayloadBytes       *int     `json:"payload_bytes"` // null when the scenario sends nothing
-	Payload            *string  `json:"payload"`       // "marker" or "timestamp"
-	EventType          *string  `json:"event_type"`    // null: every type counts
+	PayloadBytes       *int     `json:"payload_bytes"`              // null when the scenario sends nothing
+	Payload            *string  `json:"payload"`                    // "marker" or "timestamp"
+	EventType          *string  `json:"event_type"`                 // null: every type counts
+	NoReconnect        bool     `json:"no_reconnect,omitempty"`     // streams that ended were not to be opened again
+	ReconnectJitter    *string  `json:"reconnect_jitter,omitempty"` // what was added to the reconnection time at random: up to so long, or up to that share of it
 }
 
 // Target is the server under test.
@@ -152,7 +155,7 @@ type Connect struct {
 	Failed    int              `json:"failed"`
 	ElapsedNS *int64           `json:"elapsed_ns"` // first dial to last open; null when none opened
 	Failures  map[string]int   `json:"failures"`   // class to count; the counts add up to Failed
-	Dropped   int              `json:"dropped"`    // opened, then ended before the run did
+	Dropped   int              `json:"dropped"`    // opened, and not open any more when the run ended
 	Drops     map[string]int   `json:"drops"`      // class to count; the counts add up to Dropped
 	Examples  []FailureExample `json:"examples"`   // the first failure or drop of each class, in words
 
@@ -160,6 +163,34 @@ type Connect struct {
 	TCPLatency        Latency `json:"tcp_latency"`         // dial to established TCP connection
 	HeaderLatency     Latency `json:"header_latency"`      // request written to response headers read
 	FirstEventLatency Latency `json:"first_event_latency"` // dial to first event; count may be less than opened
+}
+
+// Reconnect is what became of the streams that ended once they had been open, and of
+// the clients that opened theirs again, as an EventSource does.
+type Reconnect struct {
+	Clients  int            `json:"clients"`  // whose stream ended at least once
+	Ends     map[string]int `json:"ends"`     // class to count of streams that ended
+	Attempts int64          `json:"attempts"` // to open again
+	Failures map[string]int `json:"failures"` // class to count of attempts that failed
+	Reopened int64          `json:"reopened"` // attempts that opened
+	GaveUp   int            `json:"gave_up"`  // clients that were told never to come again: with 204, another status or a wrong content type
+	Away     int            `json:"away"`     // clients that were not back when the run ended; with GaveUp they are [Connect].Dropped
+	// FirstEndNS and LastOpenNS are when the first stream ended and when the last one
+	// opened again, since the first dial; null: never.
+	FirstEndNS *int64  `json:"first_end_ns"`
+	LastOpenNS *int64  `json:"last_open_ns"`
+	Downtime   Latency `json:"downtime"` // from the end of a stream until the client's next one is open
+
+	// Missed are the copies of messages that were sent while their client was away.
+	// Null when the scenario sends nothing, as are the figures below.
+	Missed *int64 `json:"missed"`
+	// Replayed copies came on a stream that was asked for only after their message
+	// was due, for the first time; ReplayedTwice are those of [Delivery].Duplicate
+	// that came so.
+	Replayed      *int64 `json:"replayed"`
+	ReplayedTwice *int64 `json:"replayed_twice"` // null too when copies have no names
+	// ReplayLatency is of the Replayed; they are in [Delivery].Latency too.
+	ReplayLatency *Latency `json:"replay_latency"`
 }
 
 // FailureExample is one failure of a class, as the system or server put it.

@@ -158,7 +158,11 @@ func TestSchemaRefusesBrokenRecords(t *testing.T) {
 			d["clients"] = slices.Repeat(d["clients"].([]any), 21)
 		}, "maxItems"},
 		{"failures that do not add up", func(v any) { run(v, "connect")["failed"] = 1 }, "connect.failures together is 2, want 1"},
-		{"drops that do not add up", func(v any) { run(v, "connect")["dropped"] = 0 }, "connect.drops together is 1, want 0"},
+		{"drops that do not add up", func(v any) { run(v, "connect")["dropped"] = 0 }, "connect.drops together is 2, want 0"},
+		{"clients away that are not dropped", func(v any) { run(v, "reconnect")["away"] = 2 }, "reconnect.gave_up and away together is 3, want 2"},
+		{"more streams ended than opened", func(v any) { run(v, "reconnect")["ends"] = map[string]any{"reset": 17} }, "reconnect: 17 streams of 4 clients ended, 16 opened"},
+		{"more outcomes than attempts", func(v any) { run(v, "reconnect")["attempts"] = 11 }, "reconnect: 12 attempts had an outcome, of 11"},
+		{"replays that do not add up", func(v any) { run(v, "reconnect")["replayed"] = 9 }, "reconnect.replay_latency.count is 10, want 9"},
 		{"send failures that do not add up", func(v any) { run(v, "delivery", "sends")["failed"] = 0 }, "delivery.sends.failures together is 1, want 0"},
 		{"copies that do not add up", func(v any) { run(v, "delivery")["received"] = 11 }, "delivery.received is 11, want 12"},
 		{"a client's copies that do not add up", func(v any) { run(v, "delivery", "clients", 0)["received"] = 0 }, "client 3"},

@@ -1,8 +1,13 @@
 package stream
 
 import (
+	"cmp"
 	"errors"
+	"math"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -114,5 +119,100 @@ func TestDeadlinesFallDueInOrder(t *testing.T) {
 	}
 	if at, ok := q.next(); !ok || at != 40 {
 		t.Errorf("next is %d, %v; want 40", at, ok)
+	}
+}
+
+// inContext is an Engine's context and nothing else.
+type inContext struct {
+	Engine
+	mu sync.Mutex
+}
+
+func (e *inContext) Do(f func()) { go e.run(f) }
+
+func (e *inContext) run(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f()
+}
+
+// TestReconnectorKeepsTime: each is opened again when its time has come, in the order
+// of these times, and none once it is stopped.
+func TestReconnectorKeepsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cut := &Failure{Class: Reset, Err: errors.New("cut")}
+		e, clock := &inContext{}, NewClock()
+		type opened struct {
+			id    int
+			after time.Duration
+		}
+		var got []opened
+		began := clock.Now()
+		r := NewReconnector(e, clock, 4, Jitter{}, func(id int) {
+			got = append(got, opened{id, time.Duration(clock.Now() - began)})
+		})
+		e.run(func() {
+			for id, retry := range []time.Duration{5, 2, 1 << 30, 2} {
+				r.SetRetry(id, retry*time.Second)
+				r.Opened(id)
+				if delay, again := r.Closed(id, cut); !again || id != 2 && delay != retry*time.Second {
+					t.Errorf("client %d: again %v, after %s", id, again, delay)
+				}
+			}
+		})
+		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+		want := []opened{{1, 2 * time.Second}, {3, 2 * time.Second}, {0, 5 * time.Second}}
+		e.run(func() {
+			slices.SortStableFunc(got, func(a, b opened) int { return cmp.Or(int(a.after-b.after), a.id-b.id) })
+			if !slices.Equal(got, want) {
+				t.Errorf("opened %v, want %v", got, want)
+			}
+			r.Opened(1)
+			if _, again := r.Closed(1, cut); !again {
+				t.Error("it gave up")
+			}
+			gone := &Failure{Class: Status, Status: 204, Err: errors.New("204")}
+			if _, again := r.Closed(3, gone); again {
+				t.Error("a status other than 200 is not final")
+			}
+		})
+		r.Stop()
+		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
+		e.run(func() {
+			if len(got) != len(want) {
+				t.Errorf("opened %v after it was stopped", got[len(want):])
+			}
+		})
+	})
+}
+
+func TestJitter(t *testing.T) {
+	const delay, n = 10 * time.Second, 10_000
+	for _, c := range []struct {
+		j    Jitter
+		most time.Duration
+		text string
+	}{
+		{Jitter{}, 0, ""},
+		{Jitter{Most: 2 * time.Second}, 2 * time.Second, "2s"},
+		{Jitter{Share: 0.25}, 2500 * time.Millisecond, "25%"},
+	} {
+		var sum, highest time.Duration
+		for range n {
+			d := c.j.of(delay)
+			if d < 0 || d > c.most {
+				t.Fatalf("%+v: %s added, want between 0 and %s", c.j, d, c.most)
+			}
+			sum += d
+			highest = max(highest, d)
+		}
+		// Six standard deviations of the mean of so many.
+		mean, off := c.most/2, time.Duration(6*float64(c.most)/math.Sqrt(12*n))
+		if got := sum / n; got < mean-off || got > mean+off {
+			t.Errorf("%+v: %s added on average, want %s", c.j, got, mean)
+		}
+		if c.j.String() != c.text {
+			t.Errorf("%+v is called %q", c.j, c.j)
+		}
 	}
 }

@@ -130,6 +130,19 @@ func sums(r *result.Run) []error {
 	if (c.ElapsedNS == nil) != (c.Opened == 0) {
 		errs = append(errs, fmt.Errorf("connect: %d opened, elapsed_ns known: %t", c.Opened, c.ElapsedNS != nil))
 	}
+	if a := r.Reconnect; a != nil {
+		equal("reconnect.gave_up and away together", int64(a.GaveUp+a.Away), int64(c.Dropped))
+		equal("reconnect.downtime.count", a.Downtime.Count, a.Reopened)
+		if ends, most := total(a.Ends), int64(c.Opened)+a.Reopened; ends > most || ends < int64(a.Clients) {
+			errs = append(errs, fmt.Errorf("reconnect: %d streams of %d clients ended, %d opened", ends, a.Clients, most))
+		}
+		if done := a.Reopened + total(a.Failures); done > a.Attempts {
+			errs = append(errs, fmt.Errorf("reconnect: %d attempts had an outcome, of %d", done, a.Attempts))
+		}
+		if a.Replayed != nil && a.ReplayLatency != nil {
+			equal("reconnect.replay_latency.count", a.ReplayLatency.Count, *a.Replayed)
+		}
+	}
 	errs = append(errs, traffic(r)...)
 	if d := r.Delivery; d != nil {
 		equal("delivery.sends.failures together", total(d.Sends.Failures), d.Sends.Failed)
