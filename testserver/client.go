@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// byteStream is where a client's bytes go: a net.Conn, or an HTTP/2 response.
+// byteStream is where a client's bytes go: a net.Conn, or a response of HTTP/2 or HTTP/3.
 type byteStream interface {
 	io.Writer // blocks until all is written or the stream is closed
 	io.Closer
@@ -25,7 +25,7 @@ type client struct {
 	// fd is noDescriptor when all writes go through the outbox. It may be written
 	// to while mu is held and closed is false: conn is closed under mu alone.
 	fd   int32
-	bare bool // the body has no chunked framing (HTTP/1.0, HTTP/2)
+	bare bool // the body has no chunked framing (HTTP/1.0, 2 and 3)
 
 	faults *memberFaults // nil without Config.Faults; guarded by room.mu
 
@@ -212,6 +212,9 @@ func (c *client) abortLocked(reset bool) {
 		return
 	}
 	c.closed = true
+	if m, ok := c.conn.(*muxStream); ok {
+		m.cut.Store(true)
+	}
 	var conn io.Closer = c.conn
 	if t, ok := c.conn.(*tls.Conn); ok {
 		conn = t.NetConn() // Close on the TLS layer could wait for a full socket
@@ -237,9 +240,9 @@ func (s *Server) watch(c *client) {
 	s.leave(c)
 }
 
-// http2Stream lets a client be written to from any goroutine until its handler
-// returns.
-type http2Stream struct {
+// muxStream is a response of HTTP/2 or HTTP/3, one of many on its connection. It
+// lets a client be written to from any goroutine until its handler returns.
+type muxStream struct {
 	mu   sync.Mutex // held while writing; over is set under it
 	over bool
 	w    http.ResponseWriter
@@ -247,14 +250,14 @@ type http2Stream struct {
 
 	once sync.Once
 	done chan struct{} // closed by Close
-	cut  atomic.Bool   // ends without END_STREAM; set before Close
+	cut  atomic.Bool   // ends by a reset; set before Close
 }
 
-func newHTTP2Stream(w http.ResponseWriter) *http2Stream {
-	return &http2Stream{w: w, rc: http.NewResponseController(w), done: make(chan struct{})}
+func newMuxStream(w http.ResponseWriter) *muxStream {
+	return &muxStream{w: w, rc: http.NewResponseController(w), done: make(chan struct{})}
 }
 
-func (h *http2Stream) Write(p []byte) (int, error) {
+func (h *muxStream) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.over {
@@ -267,20 +270,25 @@ func (h *http2Stream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (h *http2Stream) SetWriteDeadline(t time.Time) error { return h.rc.SetWriteDeadline(t) }
+func (h *muxStream) SetWriteDeadline(t time.Time) error { return h.rc.SetWriteDeadline(t) }
 
 // Close wakes the handler, which ends the stream.
-func (h *http2Stream) Close() error {
+func (h *muxStream) Close() error {
 	h.once.Do(func() { close(h.done) })
 	return nil
 }
 
 // retire waits for a write under way and forbids more; the handler calls it
 // before it returns.
-func (h *http2Stream) retire() {
-	// A write that waits for flow control must not hold the handler. A stream
-	// already gone has no deadline to set, and no write either.
-	unblock := time.AfterFunc(time.Second, func() { _ = h.rc.SetWriteDeadline(time.Unix(1, 0)) })
+func (h *muxStream) retire() {
+	// A write that waits for flow control must not hold the handler, and one to a
+	// stream that is cut is in vain. A stream already gone has no deadline to set,
+	// and no write either.
+	patience := time.Second
+	if h.cut.Load() {
+		patience = 0
+	}
+	unblock := time.AfterFunc(patience, func() { _ = h.rc.SetWriteDeadline(time.Unix(1, 0)) })
 	h.mu.Lock()
 	h.over = true
 	h.mu.Unlock()

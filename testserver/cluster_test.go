@@ -42,11 +42,8 @@ func spread(t *testing.T, s *Server, atLeast int, room func(i int) string) []*su
 		subs = append(subs, subscribe(t, s.URL(), "room="+room(len(subs))))
 	}
 	for covered := false; !covered; {
-		s.life.Lock()
-		h := s.hub
-		s.life.Unlock()
 		covered = true
-		for _, n := range clientsByWorker(t, h) {
+		for _, n := range clientsByWorker(t, hubOf(s)) {
 			covered = covered && n > 0
 		}
 		if !covered {
@@ -494,4 +491,40 @@ func TestPipeStuck(t *testing.T) {
 		t.Fatal("not noticed")
 	}
 	<-p.written
+}
+
+// The workers of a cluster share a Unix socket as they do a port, and one made
+// certificate.
+func TestClusterOverOtherTransports(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"unix": {Addr: "unix:"}, "tls": {SelfSigned: true}, "unix-tls": {Addr: "unix:", SelfSigned: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg.MaxClients = 1000
+			s := startCluster(t, 2, cfg)
+			p := &poster{t: t, base: s.URL(), client: clientOf(t, s, 1)}
+			var subs []*sub
+			for version, seen := 1, false; !seen || len(subs) < 6; version = 3 - version {
+				// A client of HTTP/2 of its own each, so that each connects.
+				subs = append(subs, subscribeBy(t, clientOf(t, s, version), "GET", s.URL()+"/events?room=a"))
+				seen = !slices.Contains(clientsByWorker(t, hubOf(s)), 0)
+				if len(subs) > 500 {
+					t.Fatal("a worker gets no connections")
+				}
+			}
+			if got := p.post("a", "everywhere"); got.Receivers != len(subs) {
+				t.Errorf("%+v, want %d", got, len(subs))
+			}
+			for _, c := range subs {
+				c.want("everywhere")
+				c.resp.Body.Close()
+			}
+		})
+	}
+}
+
+func hubOf(s *Server) *hub {
+	s.life.Lock()
+	defer s.life.Unlock()
+	return s.hub
 }

@@ -29,13 +29,18 @@ const (
 	MaxWorkers = 64
 	// DefaultRoom is the room of a subscription that names none.
 	DefaultRoom = "lobby"
+	// DefaultMaxStreams is how many streams a connection may have open at once,
+	// unless Config.MaxStreams says otherwise: more than a load test asks for.
+	DefaultMaxStreams = 100_000
 )
 
 // Config says what a server does. The zero value is a plain server on a free
 // port of 127.0.0.1. It travels to the workers of a cluster as JSON.
 type Config struct {
 	// Addr is the TCP address to listen on, host:port; port 0 takes a free
-	// one. Empty means 127.0.0.1:0.
+	// one. Or it is unix:PATH, a Unix socket at PATH, which is removed at the
+	// end; one that a dead server left there is replaced. unix: alone makes a
+	// folder for it among the system's temporary files. Empty means 127.0.0.1:0.
 	Addr string
 
 	// StatusInterval is the time between status lines written to Status.
@@ -74,6 +79,18 @@ type Config struct {
 	ClientBuffer  int // unsent bytes held for a slow client before it is dropped; 0 means DefaultClientBuffer
 
 	CertFile, KeyFile string // PEM files; both set serves TLS, with HTTP/2
+	// SelfSigned serves TLS with a certificate made for the occasion, which
+	// Server.Certificate hands out.
+	SelfSigned bool
+	// ClientCAFile is a PEM file with the authorities of which each client must
+	// present a certificate; it needs TLS. Empty demands none.
+	ClientCAFile string
+	// HTTP3 serves HTTP/3 on the UDP port of the same number, too, and says so in
+	// an Alt-Svc field of the other responses. It needs TLS and a single process.
+	HTTP3 bool
+	// MaxStreams is how many requests a client may have open at once on one
+	// connection of HTTP/2 or HTTP/3; 0 means DefaultMaxStreams.
+	MaxStreams int
 
 	Pprof bool // serves /debug/pprof, beside everything else
 	// Profile says how the server can be profiled without that; nil is not at all.
@@ -149,7 +166,7 @@ func (c Config) prepared() (Config, error) {
 		{"retry", int64(c.Retry)}, {"replay", int64(c.Replay)},
 		{"remembered rooms", int64(c.RememberedRooms)}, {"listen backlog", int64(c.ListenBacklog)},
 		{"max clients", int64(c.MaxClients)}, {"client buffer", int64(c.ClientBuffer)},
-		{"workers", int64(c.Workers)},
+		{"workers", int64(c.Workers)}, {"max streams", int64(c.MaxStreams)},
 	} {
 		if n.value < 0 {
 			return c, fmt.Errorf("%s must not be negative", n.name)
@@ -163,6 +180,9 @@ func (c Config) prepared() (Config, error) {
 	}
 	if c.ClientBuffer == 0 {
 		c.ClientBuffer = DefaultClientBuffer
+	}
+	if c.MaxStreams == 0 {
+		c.MaxStreams = DefaultMaxStreams
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -182,8 +202,8 @@ func (c Config) prepared() (Config, error) {
 			return c, fmt.Errorf("session cookie %q: %w", c.SessionCookie, err)
 		}
 	}
-	if (c.CertFile == "") != (c.KeyFile == "") {
-		return c, errors.New("tls needs both a certificate file and a key file")
+	if err := c.checkTransport(); err != nil {
+		return c, err
 	}
 	if c.ListenBacklog > 0 && !canSetBacklog {
 		return c, fmt.Errorf("a listen backlog cannot be set on %s", runtime.GOOS)
@@ -205,4 +225,27 @@ func (c Config) prepared() (Config, error) {
 		return c, err
 	}
 	return c, nil
+}
+
+// checkTransport refuses what cannot work together on the way to the clients.
+func (c *Config) checkTransport() error {
+	path, isUnix := c.socketPath()
+	tls := c.SelfSigned || c.CertFile != ""
+	switch {
+	case (c.CertFile == "") != (c.KeyFile == ""):
+		return errors.New("tls needs both a certificate file and a key file")
+	case c.SelfSigned && c.CertFile != "":
+		return errors.New("tls takes the certificate from its file or makes one, not both")
+	case c.ClientCAFile != "" && !tls:
+		return errors.New("certificates of clients need tls")
+	case c.HTTP3 && !tls:
+		return errors.New("http/3 needs tls")
+	case c.HTTP3 && isUnix:
+		return errors.New("http/3 needs a port, not a unix socket")
+	case c.HTTP3 && c.Workers > 1:
+		return errors.New("http/3 is served by one process, not by several workers")
+	case isUnix && len(path) > maxSocketPath:
+		return fmt.Errorf("socket path %q is %d bytes long, and the system takes %d", path, len(path), maxSocketPath)
+	}
+	return nil
 }

@@ -15,7 +15,15 @@
 // handles the post; nothing is queued and nobody is woken. Only when the kernel
 // does not take everything does the rest go to a bounded buffer of that client,
 // which a goroutine drains; when the bound is passed the client is dropped and
-// counted. TLS, HTTP/2 and systems without raw writes always use that buffer.
+// counted. TLS, HTTP/2, HTTP/3 and systems without raw writes always use that buffer.
+//
+// # Transports
+//
+// A server listens on a TCP port or on a Unix socket. Without TLS it speaks HTTP/1.1,
+// and HTTP/2 to those who begin with it; with TLS either, as client and server agree;
+// and with Config.HTTP3 also HTTP/3, on the UDP port of the same number. What many
+// streams share is the connection: one that its client does not read is dropped like
+// any slow client, and holds up no other.
 //
 // # Front
 //
@@ -45,4 +53,10 @@
 // The encoder is this package's own and shares nothing with pkg/sse, so that a
 // mistake in one is seen by the other. Byte slices handed to exported
 // functions are only read during the call.
+//
+// A stream that is cut off over HTTP/3 ends with a reset, which may overtake what was
+// written before it (RFC 9000 section 3.2): of a client that FaultClose cuts the last
+// copies may be missing. And quic-go writes to package log, once, when the system
+// grants a UDP socket little memory, unless the environment says
+// QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING=true.
 package testserver

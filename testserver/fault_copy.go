@@ -208,7 +208,7 @@ func (s *Server) nearFate(c *client) {
 // cut closes the client behind last without an end of the body, and counts it,
 // before the client can see it, unless that has left at this moment.
 func (s *Server) cut(c *client, last []byte, why *activeFault) {
-	if h, ok := c.conn.(*http2Stream); ok {
+	if h, ok := c.conn.(*muxStream); ok {
 		h.cut.Store(true)
 	}
 	why.done.Add(1)

@@ -189,7 +189,7 @@ func TestFaultsOfOneKind(t *testing.T) {
 	if !strings.Contains(page, want) {
 		t.Errorf("stats are %s, want %s in them", page, want)
 	}
-	st, err := ReadStats(t.Context(), s.URL())
+	st, err := ReadStats(t.Context(), nil, s.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestFaultsOfOneKind(t *testing.T) {
 	if got := s.Injected(); got[FaultDrop] != 5 || len(got) != 2 {
 		t.Errorf("by kind: %v", got)
 	}
-	if _, err := ReadStats(t.Context(), s.URL()+"/nowhere"); err == nil || !strings.Contains(err.Error(), "404") {
+	if _, err := ReadStats(t.Context(), nil, s.URL()+"/nowhere"); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("stats of a page that is not there: %v", err)
 	}
 }

@@ -23,9 +23,10 @@ const (
 // stays there: to that the front is a listener.
 //
 // So nothing that the front does not know of can be answered in another way than
-// by net/http; what it does answer it answers byte for byte as the handlers do. Two
-// ends differ: a head that is cut off by the time limit gets no 400, and half a request
-// behind a whole one does not cancel that.
+// by net/http; what it does answer it answers byte for byte as the handlers do.
+// Three things differ: a head that is cut off by the time limit gets no 400, half a
+// request behind a whole one does not cancel that, and the preface of HTTP/2 begins it
+// behind messages, too.
 type front struct {
 	s  *Server
 	ln net.Listener
@@ -99,13 +100,13 @@ func (f *front) run() {
 
 // take serves a connection on a goroutine of its own.
 func (f *front) take(conn net.Conn) {
-	tcp, ok := conn.(*net.TCPConn)
+	plain, ok := conn.(socket)
 	if !ok {
 		f.pass(conn)
 		return
 	}
 	c := f.free.Get().(*frontConn)
-	c.conn = tcp
+	c.conn = plain
 	f.mu.Lock()
 	ended := f.why != nil
 	if !ended {
@@ -197,14 +198,14 @@ func (f *front) cut() {
 // passedConn is a connection on its way to net/http, which begins with what the
 // front has read already.
 type passedConn struct {
-	*net.TCPConn
+	socket
 	begun  []byte
 	headBy time.Time // when the head it begins with must be there; zero is no matter
 }
 
 func (c *passedConn) Read(p []byte) (int, error) {
 	if len(c.begun) == 0 {
-		return c.TCPConn.Read(p)
+		return c.socket.Read(p)
 	}
 	n := copy(p, c.begun)
 	if c.begun = c.begun[n:]; len(c.begun) == 0 {
@@ -222,5 +223,5 @@ func (c *passedConn) SetReadDeadline(t time.Time) error {
 	case !c.headBy.IsZero() && t.After(c.headBy):
 		t = c.headBy
 	}
-	return c.TCPConn.SetReadDeadline(t)
+	return c.socket.SetReadDeadline(t)
 }

@@ -3,7 +3,6 @@ package testserver
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -15,7 +14,7 @@ import (
 // again for another one.
 type frontConn struct {
 	f    *front
-	conn *net.TCPConn
+	conn socket
 
 	buf      []byte // read and not answered yet is buf[from:to]
 	from, to int
@@ -174,7 +173,7 @@ func (c *frontConn) makeRoom() {
 
 // pass gives the connection to net/http.
 func (c *frontConn) pass() {
-	c.f.pass(&passedConn{TCPConn: c.conn, begun: slices.Clone(c.buf[c.from:c.to]), headBy: c.headBy})
+	c.f.pass(&passedConn{socket: c.conn, begun: slices.Clone(c.buf[c.from:c.to]), headBy: c.headBy})
 }
 
 // subscribesPlainly reports whether a subscription needs nothing but a place in its

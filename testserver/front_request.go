@@ -5,7 +5,8 @@ import "bytes"
 // frontRequest is a request that the front serves. Its slices are parts of what was
 // parsed.
 type frontRequest struct {
-	subscribe bool   // GET /events, else POST /rooms/…/messages
+	subscribe bool   // GET or POST /events, else POST /rooms/…/messages
+	bodied    bool   // by POST, so that a body means nothing
 	room      []byte // empty for the default room of a subscription
 	event     []byte // type of the message
 	resumes   bool   // has a Last-Event-ID
@@ -52,7 +53,7 @@ func parseFrontRequest(p []byte) (frontRequest, verdict) {
 		}
 	}
 	// RFC 9112 section 3.2: exactly one Host.
-	if req.hosts != 1 || req.subscribe && req.length > 0 {
+	if req.hosts != 1 || req.subscribe && req.length > 0 && !req.bodied {
 		return req, foreign
 	}
 	req.size = len(p) - len(rest)
@@ -84,7 +85,11 @@ func (r *frontRequest) takeLine(line []byte) bool {
 	if target, ok := bytes.CutPrefix(line, []byte("POST /rooms/")); ok {
 		return r.takeMessage(target)
 	}
-	if target, ok := bytes.CutPrefix(line, []byte("GET /events")); ok {
+	target, ok := bytes.CutPrefix(line, []byte("GET /events"))
+	if !ok {
+		target, r.bodied = bytes.CutPrefix(line, []byte("POST /events"))
+	}
+	if ok || r.bodied {
 		r.subscribe = true
 		r.room, ok = cutQuery(target, "?room=")
 		return ok && len(r.room) <= MaxRoomName

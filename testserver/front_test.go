@@ -166,6 +166,13 @@ func requests() []string {
 		get("/events?room=b", "Last-Event-ID: 1\r\n"), get("/events?room=b", "Connection: close\r\n"),
 		get("/events?room=b", "Accept: text/event-stream\r\nCache-Control: no-cache\r\n"),
 		get("/events?room=b", "Content-Length: 2\r\n") + "xy", get("/events?room=b", "") + "more",
+		post("/events?room=b", "", ""), post("/events", "Content-Length: 0\r\n", ""),
+		post("/events?room=b", "Content-Type: application/json\r\nContent-Length: 8\r\n", "{\"a\":1}\n"),
+		post("/events?room=b", "Content-Length: 8\r\n", "{\"a\""), post("/events?room=b", "Content-Length: 1\r\n", "xmore"),
+		post("/events?room=b", "Content-Length: 100000\r\n", strings.Repeat("b", 100_000)),
+		post("/events?room=b", fmt.Sprintf("Content-Length: %d\r\n", MaxBody+1), strings.Repeat("b", MaxBody+1)),
+		post("/events?room=b", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n"),
+		post("/events?room=b", "Last-Event-ID: 1\r\nContent-Length: 1\r\n", "x"), post("/events/", "Content-Length: 1\r\n", "x"),
 		"HEAD /events HTTP/1.1\r\nHost: x\r\n\r\n", "GET /events HTTP/1.0\r\n\r\n",
 		// More than one.
 		message("a", "1") + message("a", "2") + message("b", "3"),
@@ -193,6 +200,9 @@ func TestFrontAnswersAsNetHTTPDoes(t *testing.T) {
 			other := "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 			for _, request := range requests() {
 				for _, before := range []string{"", message("c", "before"), message("c", "before") + other} {
+					if strings.HasPrefix(request, "PRI ") {
+						continue // how much of HTTP/2 comes hangs on when the end does
+					}
 					text := before + request
 					for _, piece := range []int{len(text) + 1, len(text)/50 + 7} {
 						expected := conversation(t, wantAddr, text, piece)
@@ -533,7 +543,7 @@ func TestPassedConnKeepsItsDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	passed := &passedConn{TCPConn: conn.(*net.TCPConn), begun: []byte("abc"), headBy: time.Now().Add(-time.Second)}
+	passed := &passedConn{socket: conn.(*net.TCPConn), begun: []byte("abc"), headBy: time.Now().Add(-time.Second)}
 	if err := passed.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -648,6 +658,9 @@ func holdAgainst(t *testing.T, got frontRequest, text []byte, want *http.Request
 	method, value := "POST", got.event
 	if got.subscribe {
 		path, query, method, value = "/events", "room", "GET", got.room
+	}
+	if got.bodied {
+		method = "POST"
 	}
 	switch {
 	case want.Method != method || want.Proto != "HTTP/1.1" || want.Close || want.Host == "":

@@ -43,6 +43,9 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	for _, h := range s.cors {
 		w.Header().Set(h.name, h.value)
 	}
+	if s.altSvc != "" && r.ProtoMajor < 3 {
+		w.Header().Set("Alt-Svc", s.altSvc)
+	}
 	path := r.URL.EscapedPath()
 	var serve http.HandlerFunc
 	allow := "GET, HEAD"
@@ -54,6 +57,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case path == "/events":
 		serve = s.serveEvents
+		allow = "GET, HEAD, POST"
 	case isRoom:
 		serve = func(w http.ResponseWriter, r *http.Request) { s.serveMessage(w, r, room) }
 		allow = "POST"
@@ -171,13 +175,7 @@ func (s *Server) serveMessage(w http.ResponseWriter, r *http.Request, escaped st
 	}
 	body := s.buffers.Get().(*buffer)
 	defer s.putBuffer(body)
-	if body.b, err = readBody(body.b[:0], r); err != nil {
-		if errors.Is(err, errTooLong) {
-			w.Header().Set("Connection", "close") // the rest of it is not read
-			fail(w, http.StatusRequestEntityTooLarge, err.Error())
-			return
-		}
-		fail(w, http.StatusBadRequest, "the message did not arrive: "+err.Error())
+	if !body.take(w, r) {
 		return
 	}
 	got, err := s.publish(r.Context(), []byte(room), typ, body.b)
@@ -205,6 +203,24 @@ func (s *Server) appendReceipt(dst []byte, got receipt) []byte {
 }
 
 var errTooLong = errors.New("the message is longer than " + strconv.Itoa(MaxBody) + " bytes")
+
+// take reads the request's body, or answers why it cannot.
+func (b *buffer) take(w http.ResponseWriter, r *http.Request) (ok bool) {
+	var err error
+	b.b, err = readBody(b.b[:0], r)
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, errTooLong):
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close") // the rest of it is not read
+		}
+		fail(w, http.StatusRequestEntityTooLarge, err.Error())
+	default:
+		fail(w, http.StatusBadRequest, "the message did not arrive: "+err.Error())
+	}
+	return false
+}
 
 // readBody appends the request's body to dst.
 func readBody(dst []byte, r *http.Request) ([]byte, error) {
@@ -242,6 +258,9 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		h.Set("X-Accel-Buffering", "no")
 		return
 	}
+	if r.Method == http.MethodPost && !s.skipBody(w, r) {
+		return
+	}
 	admitted, err := s.subscribes(r.Context(), room)
 	if err != nil {
 		fail(w, http.StatusServiceUnavailable, "no place: "+err.Error())
@@ -263,10 +282,17 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if r.ProtoMajor > 1 {
-		s.subscribeHTTP2(w, r, room, from)
+		s.subscribeStream(w, r, room, from)
 		return
 	}
 	s.subscribeHTTP1(w, r, room, from)
+}
+
+// skipBody reads what a client asks for in a body, which means nothing here.
+func (s *Server) skipBody(w http.ResponseWriter, r *http.Request) (ok bool) {
+	body := s.buffers.Get().(*buffer)
+	defer s.putBuffer(body)
+	return body.take(w, r)
 }
 
 // subscribes takes a place for a subscription, if faults let it.
@@ -317,7 +343,7 @@ func (s *Server) subscribeHTTP1(w http.ResponseWriter, r *http.Request, room str
 		return
 	}
 	if passed, ok := conn.(*passedConn); ok {
-		conn = passed.TCPConn
+		conn = passed.socket
 	}
 	bare := !r.ProtoAtLeast(1, 1)
 	s.occupy(conn, bare, room, s.appendHead(make([]byte, 0, 512), bare, s.cookie(r)), from)
@@ -336,8 +362,9 @@ func (s *Server) occupy(conn net.Conn, bare bool, room string, head []byte, from
 	go s.watch(c)
 }
 
-// subscribeHTTP2 lives in the handler: an HTTP/2 stream ends when it returns.
-func (s *Server) subscribeHTTP2(w http.ResponseWriter, r *http.Request, room string, from resume) {
+// subscribeStream lives in the handler: a stream of HTTP/2 or HTTP/3 ends when it
+// returns.
+func (s *Server) subscribeStream(w http.ResponseWriter, r *http.Request, room string, from resume) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache")
@@ -345,26 +372,33 @@ func (s *Server) subscribeHTTP2(w http.ResponseWriter, r *http.Request, room str
 	if cookie := s.cookie(r); cookie != "" {
 		h.Set("Set-Cookie", cookie)
 	}
+	stream := newMuxStream(w)
+	c := &client{conn: stream, fd: noDescriptor, bare: true}
+	// Who has the head is in the room already. What is sent to the room meanwhile
+	// waits behind it.
+	stream.mu.Lock()
+	if err := s.join(c, room, nil, from); err != nil {
+		stream.mu.Unlock()
+		s.release()
+		fail(w, http.StatusServiceUnavailable, "no place: "+err.Error())
+		return
+	}
 	if s.inject != nil {
 		s.inject.ice.pass()
 	}
 	w.WriteHeader(http.StatusOK)
-	stream := newHTTP2Stream(w)
 	// A client that is gone already ends the request's context below.
 	_ = stream.rc.Flush()
-	c := &client{conn: stream, fd: noDescriptor, bare: true}
-	if err := s.join(c, room, nil, from); err != nil {
-		s.release()
-		return
-	}
+	stream.mu.Unlock()
 	select {
 	case <-r.Context().Done():
 	case <-stream.done:
 	}
 	stream.retire()
+	cut := stream.cut.Load()
 	s.watch(c)
-	if stream.cut.Load() {
-		panic(http.ErrAbortHandler) // net/http's way to reset a stream
+	if cut {
+		panic(http.ErrAbortHandler) // the way to reset a stream
 	}
 }
 
@@ -380,6 +414,9 @@ func (s *Server) appendHead(dst []byte, bare bool, cookie string) []byte {
 	}
 	for _, h := range s.cors {
 		dst = append(append(append(append(dst, h.name...), ": "...), h.value...), "\r\n"...)
+	}
+	if s.altSvc != "" {
+		dst = append(append(append(dst, "Alt-Svc: "...), s.altSvc...), "\r\n"...)
 	}
 	if cookie != "" {
 		dst = append(append(append(dst, "Set-Cookie: "...), cookie...), "\r\n"...)

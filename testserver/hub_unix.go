@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"sync"
@@ -99,11 +98,11 @@ func (s *Server) serveCluster(ctx context.Context) error {
 // start starts all workers, and only then tells any its configuration: before
 // that none serves, so each gets every message.
 func (h *hub) start() error {
-	tcp, ok := h.s.listener.(*net.TCPListener)
+	shared, ok := h.s.listener.(sharedListener)
 	if !ok {
 		return fmt.Errorf("listener %T cannot be shared with workers", h.s.listener)
 	}
-	socket, err := tcp.File()
+	socket, err := shared.File()
 	if err != nil {
 		return fmt.Errorf("share the listening socket: %w", err)
 	}
@@ -111,7 +110,7 @@ func (h *hub) start() error {
 
 	cfg := h.s.cfg
 	cfg.Workers, cfg.ListenBacklog, cfg.StatusInterval = 1, 0, 0
-	text, err := json.Marshal(workerConfig{Config: cfg})
+	text, err := json.Marshal(workerConfig{Config: cfg, Made: h.s.made})
 	if err != nil {
 		return fmt.Errorf("worker configuration: %w", err)
 	}
@@ -129,7 +128,7 @@ func (h *hub) start() error {
 	}
 	// Handing the socket to a process makes it blocking, and that is a property
 	// all holders share: undone before any worker accepts.
-	if err := makeNonblocking(tcp); err != nil {
+	if err := makeNonblocking(shared); err != nil {
 		return err
 	}
 	for _, w := range h.workers {
@@ -138,8 +137,14 @@ func (h *hub) start() error {
 	return nil
 }
 
-func makeNonblocking(tcp *net.TCPListener) error {
-	raw, err := tcp.SyscallConn()
+// sharedListener is a listener on a socket that other processes can have, too.
+type sharedListener interface {
+	syscall.Conn
+	File() (*os.File, error)
+}
+
+func makeNonblocking(ln syscall.Conn) error {
+	raw, err := ln.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("listening socket: %w", err)
 	}

@@ -4,9 +4,9 @@ package testserver
 
 import (
 	"errors"
-	"net"
+	"syscall"
 )
 
 const canSetBacklog = false
 
-func setBacklog(*net.TCPListener, int) error { return errors.ErrUnsupported }
+func setBacklog(syscall.Conn, int) error { return errors.ErrUnsupported }

@@ -4,7 +4,6 @@ package testserver
 
 import (
 	"fmt"
-	"net"
 	"syscall"
 )
 
@@ -12,7 +11,7 @@ const canSetBacklog = true
 
 // setBacklog calls listen(2) again on a listening socket, which changes the
 // length of its queue.
-func setBacklog(ln *net.TCPListener, backlog int) error {
+func setBacklog(ln syscall.Conn, backlog int) error {
 	raw, err := ln.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("listen backlog %d: %w", backlog, err)

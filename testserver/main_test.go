@@ -118,7 +118,8 @@ type got struct {
 	id, typ, data, comment, retry string
 }
 
-// dial sends one request and returns the connection and the response.
+// dial sends one request to a server at an address or a URL, and returns the
+// connection and the response.
 // Both are closed when the test ends.
 func dial(t testing.TB, base, request string) (net.Conn, response) {
 	t.Helper()
@@ -126,7 +127,11 @@ func dial(t testing.TB, base, request string) (net.Conn, response) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.Dial("tcp", u.Host)
+	network, addr := "tcp", u.Host
+	if path, ok := SocketPath(base); ok {
+		network, addr = "unix", path
+	}
+	conn, err := net.Dial(network, addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -187,6 +187,7 @@ func appendText[T string | []byte](b []byte, text T) []byte {
 // workerConfig is what a worker is told at its start.
 type workerConfig struct {
 	Config Config
+	Made   *madeCertificate // nil without Config.SelfSigned
 }
 
 // workerStats is what a worker tells the hub.

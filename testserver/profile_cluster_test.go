@@ -17,7 +17,7 @@ func TestClusterProfiles(t *testing.T) {
 	cfg := clusterConfig(2, Config{Profile: &ProfileConfig{Addr: "127.0.0.1:0", MutexFraction: 3}})
 	s, stop := startStoppable(t, cfg)
 	urls := profilesOf(t, s)
-	st, err := ReadStats(t.Context(), s.URL())
+	st, err := ReadStats(t.Context(), nil, s.URL())
 	if err != nil {
 		t.Fatal(err)
 	}

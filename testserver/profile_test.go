@@ -74,7 +74,7 @@ func TestProfileListener(t *testing.T) {
 	if len(urls) != 1 || !strings.HasSuffix(urls[0], "/debug/pprof") {
 		t.Fatalf("profiles at %q", urls)
 	}
-	st, err := ReadStats(t.Context(), s.URL())
+	st, err := ReadStats(t.Context(), nil, s.URL())
 	if err != nil || !slices.Equal(st.Profiles, urls) {
 		t.Errorf("stats %+v, %v; want profiles at %q", st, err, urls)
 	}

@@ -9,11 +9,11 @@ import "net"
 // connection is closed: who uses it keeps others from closing meanwhile.
 func descriptor(conn net.Conn) int {
 	fd := noDescriptor
-	tcp, ok := conn.(*net.TCPConn)
+	plain, ok := conn.(socket)
 	if !ok {
 		return fd
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := plain.SyscallConn()
 	if err != nil {
 		return fd
 	}

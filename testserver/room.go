@@ -3,7 +3,6 @@ package testserver
 import (
 	"container/list"
 	"errors"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -100,8 +99,8 @@ func (s *Server) join(c *client, name string, head []byte, from resume) error {
 		s.inject.ice.enter()
 		defer s.inject.ice.leave()
 		c.faults = s.inject.member(r.name)
-		if tcp, ok := c.conn.(*net.TCPConn); ok && c.faults.blocks != nil {
-			_ = tcp.SetWriteBuffer(blockBuffer) // a larger one is as good for most
+		if conn, ok := c.conn.(interface{ SetWriteBuffer(bytes int) error }); ok && c.faults.blocks != nil {
+			_ = conn.SetWriteBuffer(blockBuffer) // a larger one is as good for most
 		}
 	}
 

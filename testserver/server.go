@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -22,12 +24,16 @@ const stopGrace = 2 * time.Second
 type Server struct {
 	cfg     Config
 	cert    *tls.Certificate // nil without TLS
+	made    *madeCertificate // the same, when it was made for Config.SelfSigned
+	altSvc  string           // where HTTP/3 is; empty without
 	opening []byte           // stream text every subscription begins with
 	jsonCT  []string         // shared header value
 	cors    []headerLine
 	inject  *injector // nil without faults
-	bus     bus       // nil unless this is a worker
-	started time.Time
+	// clientCAs are those of which a client must have a certificate; nil is no matter.
+	clientCAs *x509.CertPool
+	bus       bus // nil unless this is a worker
+	started   time.Time
 
 	// Timeouts of a connection, see the constants; tests have shorter ones.
 	headTimeout, idleTimeout time.Duration
@@ -51,6 +57,7 @@ type Server struct {
 
 	life     sync.Mutex // guards the fields below
 	listener net.Listener
+	packets  *net.UDPConn // nil without HTTP/3
 	profiles net.Listener // nil when nobody may ask for profiles
 	hub      *hub         // non-nil while a cluster runs
 	front    *front       // nil until Serve, and where net/http does everything
@@ -76,8 +83,11 @@ type bus interface {
 	catchUp(ctx context.Context) error
 }
 
-// New checks a configuration, reads its certificate, and starts nothing.
-func New(cfg Config) (*Server, error) {
+// New checks a configuration, reads or makes its certificate, and starts nothing.
+func New(cfg Config) (*Server, error) { return newServer(cfg, nil) }
+
+// newServer is New with a certificate that was made already, or nil.
+func newServer(cfg Config, made *madeCertificate) (*Server, error) {
 	cfg, err := cfg.prepared()
 	if err != nil {
 		return nil, err
@@ -102,14 +112,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Retry > 0 {
 		s.opening = AppendRetry(nil, cfg.Retry)
 	}
-	if cfg.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %s with key %s: %w", cfg.CertFile, cfg.KeyFile, err)
-		}
-		s.cert = &cert
-	}
-	return s, nil
+	return s, s.readCertificates(made)
 }
 
 // Listen binds the address; connections queue up in the kernel until Serve
@@ -124,22 +127,33 @@ func (s *Server) Listen() error {
 	if s.listener != nil {
 		return nil
 	}
-	ln, err := net.Listen("tcp", s.cfg.Addr)
+	ln, packets, err := s.cfg.bind()
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", s.cfg.Addr, bareListenError(err))
 	}
 	if s.cfg.ListenBacklog > 0 {
-		if err := setBacklog(ln.(*net.TCPListener), s.cfg.ListenBacklog); err != nil {
-			ln.Close()
-			return err
-		}
+		err = setBacklog(ln.(syscall.Conn), s.cfg.ListenBacklog)
 	}
-	if s.profiles, err = s.cfg.Profile.listen(); err != nil {
+	if err == nil {
+		s.profiles, err = s.cfg.Profile.listen()
+	}
+	if err != nil {
 		ln.Close()
+		closePackets(packets)
 		return err
 	}
-	s.listener = ln
+	if packets != nil {
+		s.altSvc = altService(packets.LocalAddr().(*net.UDPAddr).Port)
+	}
+	s.listener, s.packets = ln, packets
 	return nil
+}
+
+// closePackets closes a socket that need not be there.
+func closePackets(packets *net.UDPConn) {
+	if packets != nil {
+		_ = packets.Close() // a socket of packets has nothing left to tell
+	}
 }
 
 // Addr is the bound address, nil before Listen.
@@ -152,16 +166,30 @@ func (s *Server) Addr() net.Addr {
 	return s.listener.Addr()
 }
 
-// URL is the bound address as http://host:port (or https), empty before Listen.
+// URL is the bound address as http://host:port (or https), empty before Listen. Of a
+// Unix socket, which has neither, it names localhost: see Socket.
 func (s *Server) URL() string {
 	addr := s.Addr()
-	switch {
-	case addr == nil:
+	if addr == nil {
 		return ""
-	case s.cert != nil:
-		return "https://" + addr.String()
 	}
-	return "http://" + addr.String()
+	scheme, host := "http://", addr.String()
+	if s.cert != nil {
+		scheme = "https://"
+	}
+	if s.Socket() != "" {
+		host = "localhost"
+	}
+	return scheme + host
+}
+
+// Socket is the path of the Unix socket that the server listens on; empty before
+// Listen, and of a TCP address.
+func (s *Server) Socket() string {
+	if addr, ok := s.Addr().(*net.UnixAddr); ok {
+		return addr.Name
+	}
+	return ""
 }
 
 // Serve listens, if Listen was not called, and serves until ctx ends or Close
@@ -180,6 +208,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.life.Unlock()
 	defer close(s.served)
 	defer s.listener.Close()
+	defer closePackets(s.packets)
 	defer s.startProfiles(ctx)()
 
 	if s.cfg.Workers > 1 {
@@ -191,6 +220,13 @@ func (s *Server) Serve(ctx context.Context) error {
 // serveAlone serves from this process, be it the only one or a worker.
 func (s *Server) serveAlone(ctx context.Context) error {
 	web := s.newWeb()
+	var h3 *http3Server
+	if s.packets != nil {
+		var err error
+		if h3, err = s.openHTTP3(s.packets); err != nil {
+			return fmt.Errorf("serve on %s: %w", s.listener.Addr(), err)
+		}
+	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var chores sync.WaitGroup
@@ -198,15 +234,20 @@ func (s *Server) serveAlone(ctx context.Context) error {
 	s.startStatus(running, &chores)
 
 	ln := s.openFront(ctx)
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
+	serving := 1
 	go func() {
 		if s.cert == nil {
 			failed <- web.Serve(ln)
 			return
 		}
-		web.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*s.cert}, MinVersion: tls.VersionTLS12}
+		web.TLSConfig = s.tlsConfig()
 		failed <- web.ServeTLS(ln, "", "")
 	}()
+	if h3 != nil {
+		serving++
+		go func() { failed <- h3.serve() }()
+	}
 
 	grace := stopGrace
 	var err error
@@ -216,7 +257,7 @@ func (s *Server) serveAlone(ctx context.Context) error {
 		grace = 0
 	case err = <-failed:
 		err = fmt.Errorf("serve on %s: %w", s.listener.Addr(), err)
-		failed <- http.ErrServerClosed
+		serving--
 		grace = 0
 	}
 	s.mu.Lock()
@@ -227,20 +268,33 @@ func (s *Server) serveAlone(ctx context.Context) error {
 		s.inject.stop()
 	}
 	chores.Wait()
-	s.stopClients(ctx, web, grace)
-	if late := <-failed; err == nil && !errors.Is(late, http.ErrServerClosed) {
-		err = fmt.Errorf("serve on %s: %w", s.listener.Addr(), late)
+	s.stopClients(ctx, web, h3, grace)
+	for range serving {
+		if late := <-failed; err == nil && !errors.Is(late, http.ErrServerClosed) {
+			err = fmt.Errorf("serve on %s: %w", s.listener.Addr(), late)
+		}
 	}
 	return err
 }
 
-// newWeb is what serves every request but those that the front does.
+// maxHead is the longest head of a request, in bytes.
+const maxHead = 64 << 10
+
+// newWeb is what serves every request but those that the front does, and HTTP/3.
+// HTTP/2 is spoken over TLS, and without it to who begins with its preface (RFC 9113
+// section 3.3).
 func (s *Server) newWeb() *http.Server {
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
+		Protocols:         protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: s.cfg.MaxStreams},
 		Handler:           http.HandlerFunc(s.route),
 		ReadHeaderTimeout: s.headTimeout,
 		IdleTimeout:       s.idleTimeout,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    maxHead,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}
 }
@@ -263,7 +317,7 @@ func (s *Server) startStatus(ctx context.Context, chores *sync.WaitGroup) {
 
 // stopClients ends every stream and every request, and returns when nothing of
 // the server runs any more.
-func (s *Server) stopClients(ctx context.Context, web *http.Server, grace time.Duration) {
+func (s *Server) stopClients(ctx context.Context, web *http.Server, h3 *http3Server, grace time.Duration) {
 	// The caller's context has ended; what is left to do has its own bound.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
@@ -283,6 +337,8 @@ func (s *Server) stopClients(ctx context.Context, web *http.Server, grace time.D
 		s.wg.Wait()
 		close(gone)
 	}()
+	var leaving sync.WaitGroup
+	leaving.Go(func() { h3.shutDown(ctx) })
 	// Past the deadline what is left is cut off below.
 	_ = web.Shutdown(ctx)
 	select {
@@ -298,6 +354,7 @@ func (s *Server) stopClients(ctx context.Context, web *http.Server, grace time.D
 	}
 	web.Close()
 	s.front.cut()
+	leaving.Wait()
 	<-gone
 }
 
@@ -326,6 +383,7 @@ func (s *Server) Close() error {
 	s.closed = true
 	close(s.quit)
 	serving, ln, profiles := s.serving, s.listener, s.profiles
+	packets := s.packets
 	s.life.Unlock()
 	if serving {
 		<-s.served
@@ -334,6 +392,7 @@ func (s *Server) Close() error {
 	if profiles != nil {
 		profiles.Close()
 	}
+	closePackets(packets)
 	if ln != nil {
 		return ln.Close()
 	}

@@ -126,7 +126,7 @@ func TestPages(t *testing.T) {
 		{"POST", "/rooms/a/messages?event=x%0Ay", 400},
 		{"GET", "/events?room=" + strings.Repeat("x", MaxRoomName+1), 400},
 		{"GET", "/rooms/a/messages", 405},
-		{"POST", "/events", 405},
+		{"PUT", "/events", 405},
 		{"DELETE", "/stats", 405},
 		{"OPTIONS", "/events", 405},
 		{"GE", "/stats", 405},

@@ -45,17 +45,20 @@ type Stats struct {
 	Held         int64 `json:"held,omitempty"` // copies that FaultReorder holds back at the moment
 }
 
-// ReadStats asks the server at base, http://host:port, for its Stats.
-func ReadStats(ctx context.Context, base string) (Stats, error) {
+// ReadStats asks the server at base, http://host:port, for its Stats. client knows
+// how to reach it and what to trust; nil is a plain one of the call's own.
+func ReadStats(ctx context.Context, client *http.Client, base string) (Stats, error) {
 	var st Stats
 	page := base + "/stats"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
 		return st, fmt.Errorf("stats: %w", err)
 	}
-	// A transport of its own, so that no connection stays in one that is shared.
-	transport := &http.Transport{DisableKeepAlives: true}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if client == nil {
+		// No connection stays in one that is shared.
+		client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return st, fmt.Errorf("stats: %w", err)
 	}

@@ -63,7 +63,7 @@ func RunWorker(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("configuration from the parent: %w", err)
 	}
 	cfg.Config.Log = log
-	s, err := New(cfg.Config)
+	s, err := newServer(cfg.Config, cfg.Made)
 	if err != nil {
 		return err
 	}

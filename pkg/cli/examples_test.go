@@ -24,6 +24,7 @@ var staging = []struct{ example, script string }{
 	{"'http://127.0.0.1:3000/events/{room}'", "$EXPRESS/events/{room}"},
 	{"'http://127.0.0.1:3000/publish/{room}'", "$EXPRESS/publish/{room}"},
 	{"127.0.0.1:9000", "127.0.0.1:0"},
+	{"unix:/tmp/sseload.sock", "unix:s.sock"},
 	{"-c 1000,2000,3000 -n 1,10,100 --interval 1s", "-c 6,12,18 -n 1,2,3 --interval 1ms"},
 	{"--clients 1000,2000,3000,4000,5000", "--clients 10,20,30,40,50"},
 	{"--clients 4000 --iterations 100", "--clients 40 --iterations 10"},

@@ -54,7 +54,7 @@ func (f *identityFlags) spec(s *target.Spec) error {
 	switch {
 	case len(ways) > 1:
 		return usagef("leave all but one of them out", "%s exclude each other", strings.Join(ways, " and "))
-	case f.jwtSecret == "" && f.jwtClaims != defaultClaims:
+	case f.jwtSecret == "" && f.jwtClaims != "" && f.jwtClaims != defaultClaims:
 		return usagef("add --jwt-secret", "--jwt-claims is about the tokens of --jwt-secret, which is not given")
 	}
 	s.CookieJar = f.cookieJar

@@ -142,6 +142,7 @@ type loadFlags struct {
 	event     string
 	targetPID int
 	workers   count
+	serve     bundledFlags
 	faults    faults
 	labels    labels
 	outputs   []string
@@ -172,6 +173,7 @@ func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
 	flags.StringVar(&f.event, "event", "", "only events of this `TYPE` carry messages")
 	flags.IntVar(&f.targetPID, "target-pid", 0, "`PID` of the server to observe, with its children; found by itself for a local target")
 	flags.Var(&f.workers, "workers", "worker processes of the bundled server")
+	f.serve.add(flags)
 	flags.Var(&f.faults, "fault", "something for the bundled server to do wrong, such as drop,every=7; see sseload serve --help")
 	flags.BoolVar(&f.strict, "strict", false, "exit with 4 when the generator was overloaded, so that a run cannot be trusted")
 	flags.Var(&f.labels, "label", "what the tables say of the run: machine=…, type=…, env=…, or names of your own")
@@ -242,6 +244,9 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 	if err := f.profile.check(len(args) == 0); err != nil {
 		return nil, nil, err
 	}
+	if err := f.serve.check(len(args) == 0); err != nil {
+		return nil, nil, err
+	}
 	if len(args) == 0 {
 		if flag, ok := send.given(); ok {
 			return nil, nil, usagef("name the URL to subscribe to as well", "%s needs a URL to subscribe to", flag)
@@ -255,16 +260,12 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 		if err := f.request.reach.checkBundled(); err != nil {
 			return nil, nil, err
 		}
-		b := &bundled{greeting: greeting, workers: int(f.workers), faults: f.faults, request: f.request, profile: f.profile.kinds}
+		if f.serve.unix() && len(f.sources) > 0 {
+			return nil, nil, errSourceOfUnix()
+		}
+		b := &bundled{greeting: greeting, workers: int(f.workers), faults: f.faults, request: f.request, profile: f.profile.kinds, at: f.serve}
 		// The URL is not known yet; what the user asked for is.
-		t, err := b.target("http://127.0.0.1")
-		if err != nil {
-			return nil, nil, err
-		}
-		if _, err := stream.Kind(f.engine).For(t); err != nil {
-			return nil, nil, &usageError{err: err}
-		}
-		return b, nil, nil
+		return b, nil, b.foresee(stream.Kind(f.engine))
 	}
 	if f.workers > 1 {
 		return nil, nil, usagef("leave the URL out, or --workers", "--workers is for the bundled server, but a URL is given")
@@ -293,7 +294,7 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 		return nil, nil, &usageError{err: err}
 	}
 	if spec.Unix != "" && len(f.sources) > 0 {
-		return nil, nil, usagef("leave one of them out", "--source: connections to a Unix socket come from no address")
+		return nil, nil, errSourceOfUnix()
 	}
 	a.warn(t, f.request.insecure)
 	return &remote{

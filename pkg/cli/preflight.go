@@ -40,7 +40,13 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 			plan.LoopbackTarget = addr.IsLoopback() && addr.Is4()
 		}
 	} else {
-		plan.BundledServer, plan.LoopbackTarget, plan.LocalTarget = true, true, true
+		plan.BundledServer, plan.LocalTarget, plan.UnixTarget = true, true, f.serve.unix()
+		if addr, ok := f.serve.ip(); ok {
+			if err := f.sources.reach(addr); err != nil {
+				return place{}, err
+			}
+			plan.LoopbackTarget = addr.IsLoopback() && addr.Is4()
+		}
 	}
 	if err := f.sources.check(); err != nil {
 		return place{}, err
@@ -67,6 +73,10 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 		p.sources = observe.LoopbackSources(n)
 	}
 	return p, nil
+}
+
+func errSourceOfUnix() error {
+	return usagef("leave one of them out", "--source: connections to a Unix socket come from no address")
 }
 
 // check finds out whether connections can be made from each address.

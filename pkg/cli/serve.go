@@ -26,6 +26,7 @@ type serveOptions struct {
 	clientBuffer size
 	faults       faults
 	profile      testserver.ProfileConfig
+	certOut      string
 	managed      bool // a load command started it
 	worker       bool // a cluster started it
 }
@@ -39,10 +40,13 @@ func (a *App) serveCommand() *cobra.Command {
 		Long: `Runs a lean EventSource server with rooms, and prints the machine's status and the
 number of clients every 1.5 s.
 
-  GET  /events?room=R        subscribes to room R
+  GET  /events?room=R        subscribes to room R; so does POST, whatever its body
   POST /rooms/R/messages     sends the body to everyone in R; ?event=TYPE sets its type
   GET  /stats                counters as JSON
   GET  /healthz              200 while it serves
+
+It speaks HTTP/1.1, and HTTP/2 to those who begin with it; with TLS either, as they
+agree, and with --http3 also HTTP/3, on the UDP port of the same number.
 
 --fault KIND[=VALUE][,KEY=VALUE...] makes it a sick server, which does wrong by
 counting, and counts in /stats what it did:
@@ -61,13 +65,15 @@ The keys are every=K (1), after=N and room=R. TIME is a duration, or one of
 uniform:FROM-TO, exp:MEAN, normal:MEAN:DEVIATION.`,
 		Example: `  sseload serve
   sseload serve --addr 127.0.0.1:9000 --workers 2
+  sseload serve --addr unix:/tmp/sseload.sock
+  sseload serve --tls --http3 --cert-out cert.pem
   sseload serve --auth bearer:SECRET --replay 100 --heartbeat 5s --max-clients 1000
   sseload serve --fault drop,every=100 --fault delay=exp:20ms --fault close,after=5,every=10`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), a) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&c.Addr, "addr", "127.0.0.1:8123", "`HOST:PORT` to listen on; port 0 takes a free one")
+	flags.StringVar(&c.Addr, "addr", "127.0.0.1:8123", "`HOST:PORT` to listen on, or unix:PATH; port 0 takes a free one")
 	flags.DurationVar(&c.StatusInterval, "status-interval", 1500*time.Millisecond, "time between status lines; 0: none")
 	flags.DurationVar(&c.Heartbeat, "heartbeat", 15*time.Second, "time between comments to every client; 0: none")
 	flags.DurationVar(&c.Retry, "retry", 0, "reconnection time to tell clients; 0: none")
@@ -82,6 +88,11 @@ uniform:FROM-TO, exp:MEAN, normal:MEAN:DEVIATION.`,
 	flags.Var(&o.clientBuffer, "client-buffer", "what a slow client may have unread before it is dropped")
 	flags.StringVar(&c.CertFile, "cert", "", "PEM `FILE` with the certificate to serve TLS with")
 	flags.StringVar(&c.KeyFile, "key", "", "PEM `FILE` with its key")
+	flags.BoolVar(&c.SelfSigned, "tls", false, "serve TLS with a certificate made for the occasion")
+	flags.StringVar(&o.certOut, "cert-out", "", "`FILE` to write that certificate to, for --cacert of clients")
+	flags.StringVar(&c.ClientCAFile, "client-ca", "", "PEM `FILE` with the authorities of which each client must show a certificate")
+	flags.BoolVar(&c.HTTP3, "http3", false, "serve HTTP/3 as well, on the UDP port of the same number; needs TLS")
+	flags.IntVar(&c.MaxStreams, "max-streams", testserver.DefaultMaxStreams, "requests that may be open at once on one connection of HTTP/2 or HTTP/3")
 	flags.BoolVar(&c.Pprof, "pprof", false, "serve /debug/pprof on the same port")
 	flags.StringVar(&o.profile.Addr, "pprof-addr", "", "`HOST:PORT` to serve /debug/pprof alone on; each process takes a port, so use port 0 with --workers")
 	flags.IntVar(&o.profile.MutexFraction, "mutex-profile-fraction", 0, "profile one of `N` contended locks; 0: none")
@@ -105,6 +116,9 @@ func (o *serveOptions) run(parent context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
+	if err := quietQUIC(); err != nil {
+		return err
+	}
 	if err := server.Listen(); err != nil {
 		addr := o.server.Addr
 		if errors.Is(err, testserver.ErrProfileListen) {
@@ -115,11 +129,14 @@ func (o *serveOptions) run(parent context.Context, a *App) error {
 	ctx, stop := o.until(parent, a)
 	defer stop()
 	if o.managed {
-		if err := json.NewEncoder(a.Stdout).Encode(ready{URL: server.URL()}); err != nil {
-			return err
+		told := ready{URL: server.URL(), Unix: server.Socket(), Certificate: string(server.Certificate())}
+		if err := json.NewEncoder(a.Stdout).Encode(told); err != nil {
+			return errors.Join(err, server.Close())
 		}
 	} else {
-		a.note("listening on %s; Ctrl-C ends it", server.URL())
+		if err := o.tellWays(a, server); err != nil {
+			return errors.Join(err, server.Close())
+		}
 		if len(o.faults) > 0 {
 			a.note("it does wrong: %s", &o.faults)
 		}
@@ -130,9 +147,53 @@ func (o *serveOptions) run(parent context.Context, a *App) error {
 	return server.Serve(ctx)
 }
 
+// tellWays says how the server is reached, and saves what its clients must trust.
+func (o *serveOptions) tellWays(a *App, server *testserver.Server) error {
+	if o.certOut != "" {
+		if err := os.WriteFile(o.certOut, server.Certificate(), 0o644); err != nil { //nolint:gosec // it is no secret
+			return fmt.Errorf("--cert-out: %w", err)
+		}
+	}
+	where := server.URL()
+	if path := server.Socket(); path != "" {
+		where = "unix:" + path
+	}
+	a.note("listening on %s; Ctrl-C ends it", where)
+	if path := server.Socket(); path != "" {
+		a.note("subscribe with --unix-socket %s %s", path, server.URL())
+	}
+	switch {
+	case o.certOut != "":
+		a.note("clients trust it with --cacert %s", o.certOut)
+	case o.server.SelfSigned:
+		a.note("clients reach it with --insecure; with --cert-out FILE here they can trust it")
+	}
+	return nil
+}
+
+// checkTLS finds flags that need TLS, or the certificate made for it, without.
+func (o *serveOptions) checkTLS() error {
+	c := &o.server
+	if o.certOut != "" && !c.SelfSigned {
+		return usagef("add --tls", "--cert-out is for the certificate that --tls makes")
+	}
+	if c.SelfSigned || c.CertFile != "" {
+		return nil
+	}
+	for flag, given := range map[string]bool{"--http3": c.HTTP3, "--client-ca": c.ClientCAFile != ""} {
+		if given {
+			return usagef("add --tls, or --cert FILE and --key FILE", "%s needs TLS", flag)
+		}
+	}
+	return nil
+}
+
 func (o *serveOptions) prepare(a *App) (*testserver.Server, error) {
 	cfg := o.server
 	if err := checkAddr("addr", cfg.Addr); err != nil {
+		return nil, err
+	}
+	if err := o.checkTLS(); err != nil {
 		return nil, err
 	}
 	if err := o.prepareProfile(&cfg); err != nil {
@@ -198,6 +259,9 @@ func (a *App) tellProfileURLs(ctx context.Context, server *testserver.Server) {
 
 // checkAddr finds what is wrong with an address to listen on by itself.
 func checkAddr(flag, addr string) error {
+	if _, ok := testserver.SocketPath(addr); ok && flag != "pprof-addr" {
+		return nil // any path may do
+	}
 	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
@@ -230,6 +294,9 @@ func listenError(err error, addr string) error {
 	if errors.Is(err, testserver.ErrProfileListen) {
 		flag = "--pprof-addr"
 	}
+	if path, ok := testserver.SocketPath(addr); ok {
+		return &hinted{err, socketHint(err, path)}
+	}
 	_, port, _ := net.SplitHostPort(addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -238,4 +305,18 @@ func listenError(err error, addr string) error {
 		return &hinted{err, "choose a port above 1023"}
 	}
 	return err
+}
+
+// socketHint is what can be done about a path at which no socket can be had.
+func socketHint(err error, path string) string {
+	info, statErr := os.Lstat(path)
+	switch {
+	case statErr == nil && info.Mode()&os.ModeSocket == 0:
+		return "a file that is no socket is there: choose another path"
+	case statErr == nil:
+		return "another server listens there: stop it, or choose another path"
+	case errors.Is(err, os.ErrPermission):
+		return "choose a folder that you may write to"
+	}
+	return "choose a path in a folder that exists"
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,12 +120,41 @@ type bundled struct {
 	faults   faults
 	request  requestFlags
 	profile  []profile.Kind // those that it is to be ready for
-	said     *lastWords     // by the child started last, on stderr
+	at       bundledFlags
+	http3    bool
+	said     *lastWords // by the child started last, on stderr
 }
 
 // ready is the line in which a managed server tells where it listens.
 type ready struct {
-	URL string `json:"url"`
+	URL         string `json:"url"`
+	Unix        string `json:"unix,omitempty"`        // path of its socket
+	Certificate string `json:"certificate,omitempty"` // PEM, to trust
+}
+
+// trust is what a client of the server trusts; nil without a certificate.
+func (r *ready) trust() *x509.CertPool {
+	if r.Certificate == "" {
+		return nil
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(r.Certificate))
+	return pool
+}
+
+// client asks the server questions, each on a connection of its own.
+func (r *ready) client() *http.Client {
+	transport := &http.Transport{DisableKeepAlives: true}
+	if pool := r.trust(); pool != nil {
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	if r.Unix != "" {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", r.Unix)
+		}
+	}
+	return &http.Client{Transport: transport}
 }
 
 // childStartTimeout is how long the child may take until it listens, and
@@ -143,7 +174,18 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bundled server: %w", err)
 	}
-	args := []string{"serve", "--managed", "--addr", "127.0.0.1:0", "--status-interval", "0s", "--workers", strconv.Itoa(b.workers)}
+	return b.launch(ctx, exe)
+}
+
+// launch is Start with the program at exe.
+func (b *bundled) launch(ctx context.Context, exe string) (*scenarios.Site, error) {
+	args := []string{"serve", "--managed", "--addr", b.at.addr, "--status-interval", "0s", "--workers", strconv.Itoa(b.workers)}
+	if b.at.tls {
+		args = append(args, "--tls")
+	}
+	if b.http3 {
+		args = append(args, "--http3")
+	}
 	for _, f := range b.faults {
 		args = append(args, "--fault", f.String())
 	}
@@ -170,8 +212,16 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("bundled server: %w", err)
 	}
-	stop := sync.OnceFunc(func() { endChild(cmd, stdin) })
-	root, err := awaitReady(ctx, stdout)
+	at, err := awaitReady(ctx, stdout)
+	gone := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // how it ended does not matter
+		close(gone)
+	}()
+	stop := sync.OnceFunc(func() {
+		endChild(cmd, stdin, gone)
+		b.tidy(at)
+	})
 	if err != nil {
 		stop()
 		if text := b.said.first(); text != "" {
@@ -179,7 +229,7 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 		}
 		return nil, fmt.Errorf("bundled server: %w", err)
 	}
-	t, err := b.target(root)
+	t, err := b.target(*at)
 	if err == nil {
 		err = t.Resolve(ctx, resolveTimeout)
 	}
@@ -187,13 +237,24 @@ func (b *bundled) Start(ctx context.Context) (*scenarios.Site, error) {
 		stop()
 		return nil, err
 	}
-	site := &scenarios.Site{Target: t, Kind: "reference", PID: cmd.Process.Pid, Stop: stop}
-	site.Profile = func() (profile.Source, error) { return b.source(ctx, root) }
+	site := &scenarios.Site{Target: t, Kind: "reference", PID: cmd.Process.Pid, Stop: stop, Gone: gone}
+	site.Profile = func() (profile.Source, error) { return b.source(ctx, at) }
 	if len(b.faults) > 0 {
-		site.Faults = func(ctx context.Context) []result.Fault { return b.injected(ctx, root) }
+		site.Faults = func(ctx context.Context) []result.Fault { return b.injected(ctx, at) }
 	}
 	return site, nil
 }
+
+// tidy removes what a child that was killed left of a folder that it had made.
+func (b *bundled) tidy(at *ready) {
+	if at != nil && at.Unix != "" && b.at.addr == temporarySocket {
+		_ = os.Remove(at.Unix) // mostly both are gone
+		_ = os.Remove(filepath.Dir(at.Unix))
+	}
+}
+
+// temporarySocket is the address of a socket in a folder that the server makes.
+const temporarySocket = "unix:"
 
 // profilable makes the child ready for profiles of these kinds. Its runtime counts
 // waits only when told to: each on a lock, and of all others those of a
@@ -212,11 +273,11 @@ func profilable(kinds []profile.Kind) []string {
 	return args
 }
 
-// source is how the child at root can be profiled: all of its processes.
-func (b *bundled) source(ctx context.Context, root string) (profile.Source, error) {
+// source is how the child can be profiled: all of its processes.
+func (b *bundled) source(ctx context.Context, at *ready) (profile.Source, error) {
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
-	stats, err := testserver.ReadStats(ctx, root)
+	stats, err := testserver.ReadStats(ctx, at.client(), at.URL)
 	if err != nil {
 		return nil, fmt.Errorf("ask the bundled server: %w", err)
 	}
@@ -235,16 +296,16 @@ func (b *bundled) source(ctx context.Context, root string) (profile.Source, erro
 // purpose.
 const statsTimeout = 5 * time.Second
 
-// injected asks the child at root how often it did each of the faults. A child that
+// injected asks the child how often it did each of the faults. A child that
 // does not say leaves that unknown.
-func (b *bundled) injected(ctx context.Context, root string) []result.Fault {
+func (b *bundled) injected(ctx context.Context, at *ready) []result.Fault {
 	out := make([]result.Fault, len(b.faults))
 	for i, f := range b.faults {
 		out[i].Fault = f.String()
 	}
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
-	stats, err := testserver.ReadStats(ctx, root)
+	stats, err := testserver.ReadStats(ctx, at.client(), at.URL)
 	if err != nil || len(stats.Injected) != len(out) {
 		return out
 	}
@@ -255,10 +316,14 @@ func (b *bundled) injected(ctx context.Context, root string) []result.Fault {
 }
 
 // target is the child's, asked for as the user's request flags say.
-func (b *bundled) target(url string) (*target.Target, error) {
-	spec, err := b.request.spec(url)
+func (b *bundled) target(at ready) (*target.Target, error) {
+	spec, err := b.request.spec(at.URL)
 	if err != nil {
 		return nil, err
+	}
+	spec.Unix, spec.Proxy = at.Unix, nil
+	if pool := at.trust(); pool != nil {
+		spec.RootCAs = pool
 	}
 	t, err := target.New(spec)
 	if err != nil {
@@ -280,7 +345,7 @@ func withoutSettings(env []string) []string {
 }
 
 // awaitReady reads the child's first line.
-func awaitReady(ctx context.Context, stdout io.Reader) (string, error) {
+func awaitReady(ctx context.Context, stdout io.Reader) (*ready, error) {
 	type answer struct {
 		line []byte
 		err  error
@@ -296,25 +361,26 @@ func awaitReady(ctx context.Context, stdout io.Reader) (string, error) {
 	case a := <-answers:
 		var r ready
 		if a.err != nil {
-			return "", errors.New("it ended before it was ready")
+			return nil, errors.New("it ended before it was ready")
 		}
 		if err := json.Unmarshal(a.line, &r); err != nil {
-			return "", fmt.Errorf("it said %q: %w", a.line, err)
+			return nil, fmt.Errorf("it said %q: %w", a.line, err)
 		}
-		return r.URL, nil
+		return &r, nil
 	case <-timer.C:
-		return "", fmt.Errorf("it was not ready within %s", childStartTimeout)
+		return nil, fmt.Errorf("it was not ready within %s", childStartTimeout)
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
-// endChild asks the child to end, and ends it if it does not.
-func endChild(cmd *exec.Cmd, stdin io.Closer) {
+// endChild asks the child to end, and ends it if it does not. gone is closed when it
+// has been waited for.
+func endChild(cmd *exec.Cmd, stdin io.Closer, gone <-chan struct{}) {
 	_ = stdin.Close()
 	killer := time.AfterFunc(childStopTimeout, func() { _ = cmd.Process.Kill() })
 	defer killer.Stop()
-	_ = cmd.Wait() // how it ended does not matter any more
+	<-gone
 }
 
 // explain adds hints to what ended a run.

@@ -37,7 +37,9 @@ func everyHTTP2(t *testing.T, f func(*testing.T, Kind)) {
 // overHTTP2 tells whether t runs within everyHTTP2.
 func overHTTP2(t testing.TB) bool { return inForm(t, "h2c") || inForm(t, "h2") }
 
-func inForm(t testing.TB, form string) bool { return strings.Contains(t.Name()+"/", "/conn_over_"+form+"/") }
+func inForm(t testing.TB, form string) bool {
+	return strings.Contains(t.Name()+"/", "/conn_over_"+form+"/")
+}
 
 // cutOff is what text, which is about a connection of HTTP/1.1, says of a stream:
 // a server resets one that it cannot complete.
