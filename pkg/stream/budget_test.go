@@ -81,15 +81,20 @@ func TestMemoryPerIdleClient(t *testing.T) {
 		kind    Kind
 		server  string
 		clients int
+		share   int     // clients on a connection; 0: HTTP/1.1
 		budget  float64 // KiB a client
 	}{
-		{"epoll", Epoll, "plain", 15000, 0.5},
-		{"conn", Conn, "plain", 5000, 5},
-		{"conn with TLS", Conn, "tls", 5000, 20},
+		{"epoll", Epoll, "plain", 15000, 0, 0.5},
+		{"conn", Conn, "plain", 5000, 0, 5},
+		{"conn with TLS", Conn, "tls", 5000, 0, 20},
+		{"conn over h2c", Conn, "h2c", 5000, 1, 5},
+		{"conn over h2c, 100 streams a connection", Conn, "h2c", 5000, 100, 0.6},
+		{"conn over h2", Conn, "h2", 2000, 1, 20},
+		{"conn over h2, 100 streams a connection", Conn, "h2", 5000, 100, 0.8},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clients := c.clients
-			needDescriptors(t, clients+500)
+			needDescriptors(t, clients/max(1, c.share)+500)
 			if c.kind == Epoll && !epollAvailable {
 				t.Skip("engine epoll needs Linux")
 			}
@@ -99,10 +104,14 @@ func TestMemoryPerIdleClient(t *testing.T) {
 			if trust != nil {
 				scheme = "https"
 			}
-			tg := at(t, target.Spec{URL: scheme + "://" + addr + "/events", RootCAs: trust, UserAgent: "sseload/test"})
+			spec := target.Spec{URL: scheme + "://" + addr + "/events", RootCAs: trust, UserAgent: "sseload/test"}
+			if c.share > 0 {
+				spec.HTTP = target.HTTP2
+			}
+			tg := at(t, spec)
 			before := inUse()
 			count := &tally{enough: clients, done: make(chan struct{})}
-			eng, err := New(c.kind, Config{Target: tg, Clients: clients, Handler: count, Clock: NewClock(), Timeout: 5 * patience})
+			eng, err := New(c.kind, Config{Target: tg, Clients: clients, Handler: count, Clock: NewClock(), Timeout: 5 * patience, StreamsPerConnection: c.share})
 			if err != nil {
 				t.Fatal(err)
 			}

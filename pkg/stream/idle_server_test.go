@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 )
 
-// serverEnv makes the test binary a server: "plain" or "tls".
+// serverEnv makes the test binary a server: "plain", "tls", "h2c" or "h2".
 const serverEnv = "SSELOAD_TEST_SERVER"
 
 // serveIdleClients opens a stream for whoever connects, until stdin ends. It
@@ -26,12 +27,17 @@ func serveIdleClients() {
 	}
 	var cfg *tls.Config
 	cert := "-"
-	if os.Getenv(serverEnv) == "tls" {
+	kind := os.Getenv(serverEnv)
+	if kind == "tls" || kind == "h2" {
 		// No test is running here; certificate fails only where rand does.
 		cfg, _ = certificate(new(testing.B), "127.0.0.1")
 		cert = base64.StdEncoding.EncodeToString(cfg.Certificates[0].Certificate[0])
 	}
 	_, _ = fmt.Fprintln(os.Stdout, ln.Addr(), cert)
+	if kind == "h2c" || kind == "h2" {
+		serveIdleStreams(ln, cfg)
+		return
+	}
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -49,6 +55,29 @@ func serveIdleClients() {
 				p.gone()
 			}()
 		}
+	}()
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// serveIdleStreams is the same over HTTP/2.
+func serveIdleStreams(ln net.Listener, cfg *tls.Config) {
+	web := &http.Server{
+		Protocols: new(http.Protocols), TLSConfig: cfg, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 1000},
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, "data: hello\n\n")
+			_ = http.NewResponseController(w).Flush() // whoever is gone needs nothing
+			<-r.Context().Done()
+		}),
+	}
+	web.Protocols.SetUnencryptedHTTP2(true)
+	web.Protocols.SetHTTP2(true)
+	go func() {
+		if cfg != nil {
+			_ = web.ServeTLS(ln, "", "") // until the process ends
+			return
+		}
+		_ = web.Serve(ln) // likewise
 	}()
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }

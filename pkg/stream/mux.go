@@ -104,11 +104,16 @@ func (m *mux) begin(nc, tcp net.Conn, since int64) bool {
 	return !m.over
 }
 
-// muxBuffer is for connections that are read into a buffer of their own.
+// muxBuffer is for connections of many streams that are read into a buffer of their
+// own.
 const muxBuffer = 4 << 10
 
 func (m *mux) readBlocking(nc net.Conn) error {
-	p := make([]byte, muxBuffer)
+	size := muxBuffer
+	if m.from != nil && m.s.cfg.share() == 1 {
+		size = blockingBuffer
+	}
+	p := make([]byte, size)
 	for {
 		n, err := nc.Read(p)
 		if n > 0 {

@@ -407,3 +407,30 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations a request", n)
 	}
 }
+
+func TestProtocol(t *testing.T) {
+	for _, c := range []struct {
+		url  string
+		http Version
+		unix string
+		want string
+	}{
+		{"http://x", HTTP1, "", "EventSource"},
+		{"https://x", HTTP1, "", "EventSource (TLS)"},
+		{"http://x", HTTP2, "", "EventSource (h2c)"},
+		{"https://x", HTTP2, "", "EventSource (h2)"},
+		{"https://x", HTTP3, "", "EventSource (h3)"},
+		{"http://x", HTTP1, "/tmp/s", "EventSource (Unix)"},
+		{"https://x", HTTP1, "/tmp/s", "EventSource (Unix, TLS)"},
+		{"http://x", HTTP2, "/tmp/s", "EventSource (Unix, h2c)"},
+		{"https://x", HTTP2, "/tmp/s", "EventSource (Unix, h2)"},
+	} {
+		tg, err := New(Spec{URL: c.url, HTTP: c.http, Unix: c.unix})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tg.Protocol(); got != c.want {
+			t.Errorf("%s over HTTP/%s by %q: %s, want %s", c.url, c.http, c.unix, got, c.want)
+		}
+	}
+}
