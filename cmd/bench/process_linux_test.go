@@ -129,7 +129,7 @@ func testQuick(t *testing.T, sseload, floor string) {
 // testServers: each server is measured, and its record kept as it was written.
 func testServers(t *testing.T, sseload, peer string) {
 	out := t.TempDir()
-	code, stdout, stderr := bench(t, serversMode, "-sseload", sseload, "-peer", peer, "-quick", "-out", out)
+	code, stdout, stderr := bench(t, "servers", "-sseload", sseload, "-peer", peer, "-quick", "-out", out)
 	if code != exitPassed {
 		t.Fatalf("exit %d, %s%s", code, stdout, stderr)
 	}
@@ -143,7 +143,7 @@ func testServers(t *testing.T, sseload, peer string) {
 		t.Errorf("the page is\n%s\nstdout\n%s\nstderr\n%s", page, stdout, stderr)
 	}
 	copies := map[string]int64{"rooms-full": 3 * 60, "rooms-rate": 34 * 6} // three iterations; 167/s for 0.2 s
-	for _, s := range serverShapes(true) {
+	for _, s := range (&servers{}).shapes(true) {
 		for _, contender := range s.Contenders {
 			name := recordName(&s, contender)
 			record, err := result.ReadFile(filepath.Join(out, name))
@@ -165,7 +165,7 @@ func testServers(t *testing.T, sseload, peer string) {
 // rounds than a judgement takes too, and the others do not.
 func testFaultyReference(t *testing.T, sseload, peer string) {
 	t.Setenv(doubled, sseload)
-	code, stdout, stderr := bench(t, serversMode, "-sseload", alias(t, doubling), "-peer", peer, "-quick", "-run", "rooms-full")
+	code, stdout, stderr := bench(t, "servers", "-sseload", alias(t, doubling), "-peer", peer, "-quick", "-run", "rooms-full")
 	if code != exitFailed || !strings.HasPrefix(stdout, "**FAIL: trials that went wrong, of 1 each: reference 1, nethttp 0, r3labs 0.**\n") ||
 		!strings.Contains(stdout, "- **wrong**: rooms-full, reference, round 1: copies duplicate: ") {
 		t.Errorf("exit %d, stdout\n%s\nstderr\n%s", code, stdout, stderr)
@@ -174,7 +174,7 @@ func testFaultyReference(t *testing.T, sseload, peer string) {
 
 // testSickPeer: a peer that does not start is one clear line.
 func testSickPeer(t *testing.T, sseload string) {
-	code, stdout, stderr := bench(t, serversMode, "-sseload", sseload, "-peer", sseload, "-quick", "-run", "connect-few")
+	code, stdout, stderr := bench(t, "servers", "-sseload", sseload, "-peer", sseload, "-quick", "-run", "connect-few")
 	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "bench: error: ") || !strings.Contains(stderr, "nethttp") {
 		t.Errorf("exit %d, %q on stdout and %q on stderr", code, stdout, stderr)
 	}

@@ -76,7 +76,7 @@ func TestWhereTo(t *testing.T) {
 func TestMissingServer(t *testing.T) {
 	gone := filepath.Join(t.TempDir(), "gone")
 	for _, flag := range []string{"-sseload", "-peer"} {
-		code, stdout, stderr := bench(t, serversMode, "-quick", "-sseload", "go", "-peer", "go", flag, gone)
+		code, stdout, stderr := bench(t, "servers", "-quick", "-sseload", "go", "-peer", "go", flag, gone)
 		if code != exitFailed || stdout != "" || !isOneError(stderr, gone) {
 			t.Errorf("%s: exit %d, %q on stdout and %q on stderr, want exit %d and one line with %q", flag, code, stdout, stderr, exitFailed, gone)
 		}

@@ -51,7 +51,7 @@ func TestArguments(t *testing.T) {
 		"wide-rate":    {"rooms URL -c 600 --room-size 600 --rate 16.67/s --duration 5s --engine conn -o json=- -q", "rooms -addr ADDR -c 600 -room-size 600 -rate 16.67 -duration 5s"},
 	} {
 		s := by[name]
-		if got := strings.Join(s.sseload("URL", "conn"), " "); got != want[0] {
+		if got := strings.Join(s.sseload("URL", "--engine", "conn"), " "); got != want[0] {
 			t.Errorf("%s: sseload %s, want %s", name, got, want[0])
 		}
 		if got := strings.Join(s.floor("ADDR"), " "); got != want[1] {
