@@ -60,9 +60,9 @@ func (m measure) name() string {
 	case copiesASecond:
 		return "copies a second"
 	case latencyP50:
-		return "latency, p50"
+		return "latency p50"
 	case latencyP99:
-		return "latency, p99"
+		return "latency p99"
 	}
 	return string(m)
 }

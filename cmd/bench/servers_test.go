@@ -76,8 +76,8 @@ func TestServerTable(t *testing.T) {
 | opening | server's memory a client | 300.00 KiB | 900.00 KiB; **3.00 ×** (3.00 – 3.00) |
 | sending | server's CPU per million copies | 3.00 s | 6.00 s; **2.00 ×** (2.00 – 2.00) |
 | sending | copies a second | 333,333 | 187,500; **0.50 ×** (0.50 – 0.50) |
-| sending | latency, p50 | 2.00 ms | 2.00 ms; **1.00 ×** (1.00 – 1.00) |
-| sending | latency, p99 | 30.00 ms | 30.00 ms; **1.00 ×** (1.00 – 1.00) |
+| sending | latency p50 | 2.00 ms | 2.00 ms; **1.00 ×** (1.00 – 1.00) |
+| sending | latency p99 | 30.00 ms | 30.00 ms; **1.00 ×** (1.00 – 1.00) |
 `
 	c := testContest()
 	if got := c.rivals.tables(c); got != want {
