@@ -141,7 +141,7 @@ servers: build ## compare the reference server with two others, into results/
 	$(GO) build -trimpath -o bin/ ./testserver/peer
 	$(GO) run ./cmd/bench servers $(SERVERSFLAGS)
 
-# Six minutes on a machine that should do nothing else. TRANSPORTSFLAGS=-h lists what
+# Four minutes on a machine that should do nothing else. TRANSPORTSFLAGS=-h lists what
 # there is, and TRANSPORTSFLAGS=-no-write leaves results/transports as it is.
 TRANSPORTSFLAGS ?=
 .PHONY: transports

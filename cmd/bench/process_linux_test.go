@@ -177,9 +177,16 @@ func testFaultyReference(t *testing.T, sseload, peer string) {
 // testTransportTrials: each transport is measured, and its record kept as it was
 // written.
 func testTransportTrials(t *testing.T, sseload string) {
+	asked := []struct{ name, engine, protocol string }{
+		{"epoll", "epoll", "EventSource"},
+		{"conn", "conn", "EventSource"},
+	}
+	var names, right []string
+	for _, one := range asked {
+		names, right = append(names, one.name), append(right, one.name+" 0")
+	}
 	out := t.TempDir()
-	asked := []string{"epoll", "conn"}
-	code, stdout, stderr := bench(t, "transports", "-sseload", sseload, "-quick", "-contenders", "^("+strings.Join(asked, "|")+")$", "-out", out)
+	code, stdout, stderr := bench(t, "transports", "-sseload", sseload, "-quick", "-contenders", "^("+strings.Join(names, "|")+")$", "-out", out)
 	if code != exitPassed {
 		t.Fatalf("exit %d, %s%s", code, stdout, stderr)
 	}
@@ -187,24 +194,27 @@ func testTransportTrials(t *testing.T, sseload string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(stdout, "**Not judged: trials that went wrong, of 3 each: epoll 0, conn 0.**\n") ||
+	if !strings.HasPrefix(stdout, "**Not judged: trials that went wrong, of 3 each: "+strings.Join(right, ", ")+".**\n") ||
 		strings.Count(stderr, "bench: round 1 of 1: ") != 3*len(asked) || strings.Contains(string(page), "| – |") {
 		t.Errorf("the page is\n%s\nstdout\n%s\nstderr\n%s", page, stdout, stderr)
 	}
 	copies := map[string]int64{"rooms-full": 3 * 60, "rooms-rate": 20 * 6} // three iterations; 100/s for 0.2 s
 	for _, s := range (transports{}).shapes(true) {
-		for _, contender := range asked {
-			name := recordName(&s, contender)
+		for _, one := range asked {
+			name := recordName(&s, one.name)
 			record, err := result.ReadFile(filepath.Join(out, name))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(record.Runs) != len(s.runs()) || !strings.Contains(string(page), "["+contender+"]("+name+")") {
+			if len(record.Runs) != len(s.runs()) || !strings.Contains(string(page), "["+one.name+"]("+name+")") {
 				t.Errorf("%s: %d runs of %d, or the page does not link to it:\n%s", name, len(record.Runs), len(s.runs()), page)
 			}
 			r := record.Runs[len(record.Runs)-1]
-			if r.Engine != contender || r.Connect.Opened != s.Clients || (r.Delivery != nil) != s.sends() || r.Delivery != nil && r.Delivery.Received != copies[s.Name] {
-				t.Errorf("%s: engine %s, %d clients, delivery %+v, want %d clients and %d copies", name, r.Engine, r.Connect.Opened, r.Delivery, s.Clients, copies[s.Name])
+			if r.Engine != one.engine || r.Labels.Protocol != one.protocol {
+				t.Errorf("%s: engine %s, %s, want %s, %s", name, r.Engine, r.Labels.Protocol, one.engine, one.protocol)
+			}
+			if r.Connect.Opened != s.Clients || (r.Delivery != nil) != s.sends() || r.Delivery != nil && r.Delivery.Received != copies[s.Name] {
+				t.Errorf("%s: %d clients, delivery %+v, want %d clients and %d copies", name, r.Connect.Opened, r.Delivery, s.Clients, copies[s.Name])
 			}
 		}
 	}
