@@ -121,6 +121,10 @@ const transportsHow = `Figures are the generator's where they are not said to be
 server share the cores of one machine. At full speed these are all busy, and latency is
 mostly the wait for one. In each of the rounds another transport comes first.
 
+The bundled server answers plain HTTP/1.1 by itself, and leaves TLS and HTTP/2 to net/http
+and HTTP/3 to quic-go, with a buffer and a goroutine for each stream. Its figures tell of
+these as much as of the transport.
+
 - **Time** is that of connecting, from the first dial to the last open, 384 clients at a
   time. A client that has a connection to itself makes a full handshake of TLS or QUIC,
   as a browser of its own would; both sides pay for it, on the same cores.
@@ -128,16 +132,17 @@ mostly the wait for one. In each of the rounds another transport comes first.
   message in it, a sixth in rooms of 6, which goes the way that the subscriptions go, but
   for HTTP/3, where it goes over HTTP/1.1 with TLS.
 - **Memory a client** is what one client more takes: the slope of a line through three
-  runs of one process, the smaller ones first. What is there for any number of clients is
-  not in it; a connection's own is, divided by the clients that share it. The
-  generator's is heap and stacks in use, garbage collected; the server's, which is new
-  for each run, is resident memory. What the kernel holds for sockets is in neither: it
-  is in the records, for TCP.
+  runs of one process, the smaller ones first; all other figures are of the last one.
+  What is there for any number of clients is not in it; a connection's own is, divided by
+  the clients that share it. The generator's is heap and stacks in use, garbage
+  collected; the server's, which is new for each run, is resident memory. What the kernel
+  holds for sockets is in neither: it is in the records, for TCP.
 - **Latency** runs from when a message is sent, at full speed, or is due, at a rate, to
-  when its copy was received. Where the kernel says when that was, on plain TCP by the
-  engines epoll and conn, the generator's delay in reading is not in it. It is with TLS,
-  QUIC and net/http: compare those with each other. See
+  when its copy was received. Where the kernel says when that was, on TCP without TLS by
+  the engines epoll and conn, the generator's delay in reading is not in it. With TLS,
+  QUIC, Unix sockets and net/http it is: compare those with each other. See
   [docs/measurement.md](../../docs/measurement.md#kernel-time-and-a-witness).
 - A trial that lost, doubled or reordered a copy, or failed or dropped a client, fails
-  the benchmark and is listed below. Nothing is held against a budget.
+  the benchmark and is listed below. Its figures are used if it came to its end. Nothing
+  is held against a budget.
 `
