@@ -141,6 +141,13 @@ servers: build ## compare the reference server with two others, into results/
 	$(GO) build -trimpath -o bin/ ./testserver/peer
 	$(GO) run ./cmd/bench servers $(SERVERSFLAGS)
 
+# Four minutes on a machine that should do nothing else. TRANSPORTSFLAGS=-h lists what
+# there is, and TRANSPORTSFLAGS=-no-write leaves results/transports as it is.
+TRANSPORTSFLAGS ?=
+.PHONY: transports
+transports: build ## measure what a client costs over HTTP/1.1, 2 and 3, TLS and sockets, into results/
+	$(GO) run ./cmd/bench transports $(TRANSPORTSFLAGS)
+
 .PHONY: faults
 faults: build ## make the pictures of docs/faults.md anew
 	.ci/faults

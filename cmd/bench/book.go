@@ -69,7 +69,7 @@ func (b *book) decode(ctx context.Context, round int, dec *decoder, stderr io.Wr
 		return err
 	}
 	b.Decodings = append(b.Decodings, d)
-	return b.progress(stderr, round, "%-12s %-9s %s", decoderName, "", shown(d.BytesPerSecond, bytesPerSecond))
+	return b.progress(stderr, round, "%-12s %-14s %s", decoderName, "", shown(d.BytesPerSecond, bytesPerSecond))
 }
 
 // conclude works out what follows from the trials.

@@ -41,22 +41,28 @@ func against(ctx context.Context, serve []string, command func(*server) []string
 	if err != nil {
 		return a, err
 	}
-	words := command(at)
-	a.out, a.cpu, a.err = output(ctx, words[0], words[1:]...)
+	a, err = alone(ctx, command(at))
 	if err := at.stop(); err != nil {
 		a.err = errors.Join(a.err, fmt.Errorf("the server: %w", err))
 	}
+	return a, err
+}
+
+// alone runs a program that needs no server, or starts its own. An error is one that no
+// further trial would survive.
+func alone(ctx context.Context, command []string) (a attempt, err error) {
+	a.out, a.cpu, a.err = output(ctx, command[0], command[1:]...)
 	return a, ctx.Err()
 }
 
-// recorded is the record of one run that sseload wrote.
-func recorded(out []byte) (*result.File, error) {
+// recorded is the record of so many runs that sseload wrote.
+func recorded(out []byte, runs int) (*result.File, error) {
 	record, err := result.Read(bytes.NewReader(out))
 	if err != nil {
 		return nil, fmt.Errorf("the record of sseload: %w", err)
 	}
-	if len(record.Runs) != 1 {
-		return nil, fmt.Errorf("%d runs in the record of sseload instead of one", len(record.Runs))
+	if len(record.Runs) != runs {
+		return nil, fmt.Errorf("%d runs in the record of sseload instead of %d", len(record.Runs), runs)
 	}
 	return record, nil
 }
@@ -138,7 +144,7 @@ func (t *outcome) line(measures []measure, figure func(measure) (float64, bool))
 	}
 	for _, m := range measures {
 		if v, ok := figure(m); ok {
-			words = append(words, m.shown(v))
+			words = append(words, m.name()+" "+m.shown(v))
 		}
 	}
 	if t.Overloaded != nil {

@@ -27,22 +27,20 @@ func (m measure) shown(v float64) string {
 	case connectTime, sendTime:
 		return fmt.Sprintf("%.0f ms", v/1e6)
 	case connectCPU, serverConnectCPU:
-		return fmt.Sprintf("%.1f µs CPU a client", v/1e3)
+		return fmt.Sprintf("%.1f µs", v/1e3)
 	case deliveryCPU, serverDeliveryCPU:
-		return fmt.Sprintf("%.2f s CPU a million", v/1e9)
-	case clientMemory, serverMemory:
+		return fmt.Sprintf("%.2f s", v/1e9)
+	case clientMemory, addedMemory, serverMemory, serverAddedMemory:
 		return shown(v, bytesPerClient)
 	case copiesASecond:
-		return grouped(int(math.Round(v))) + " copies/s"
-	case latencyP50:
-		return fmt.Sprintf("%.2f ms p50", v/1e6)
-	case latencyP99:
-		return fmt.Sprintf("%.2f ms p99", v/1e6)
+		return grouped(int(math.Round(v)))
+	case latencyP50, latencyP99:
+		return fmt.Sprintf("%.2f ms", v/1e6)
 	}
 	return fmt.Sprint(v)
 }
 
-// name is m in words, with the unit that the cells leave out.
+// name is m in words, with what the figure is of.
 func (m measure) name() string {
 	switch m {
 	case connectTime, sendTime:
@@ -51,31 +49,22 @@ func (m measure) name() string {
 		return "CPU a client"
 	case deliveryCPU:
 		return "CPU per million copies"
-	case clientMemory:
+	case clientMemory, addedMemory:
 		return "memory a client"
 	case serverConnectCPU:
 		return "server's CPU a client"
 	case serverDeliveryCPU:
 		return "server's CPU per million copies"
-	case serverMemory:
+	case serverMemory, serverAddedMemory:
 		return "server's memory a client"
 	case copiesASecond:
 		return "copies a second"
 	case latencyP50:
-		return "latency, p50"
+		return "latency p50"
 	case latencyP99:
-		return "latency, p99"
+		return "latency p99"
 	}
 	return string(m)
-}
-
-// cell is shown without what name says already.
-func (m measure) cell(v float64) string {
-	short := m.shown(v)
-	for _, said := range []string{" CPU a client", " CPU a million", " copies/s", " p50", " p99"} {
-		short = strings.TrimSuffix(short, said)
-	}
-	return short
 }
 
 func row(b *strings.Builder, cells ...string) {
@@ -148,10 +137,7 @@ func (s *session) beside(measures func(*shape) []measure, comparisons []comparis
 	if len(contenders) == 0 {
 		return ""
 	}
-	cells := map[string]string{}
-	for _, c := range comparisons {
-		cells[c.Shape+string(c.Measure)+c.Contender] = c.cell()
-	}
+	cells := cellsOf(comparisons)
 	var text strings.Builder
 	header(&text, []string{"load", "measure"}, contenders...)
 	for i := range s.Shapes {
@@ -159,12 +145,45 @@ func (s *session) beside(measures func(*shape) []measure, comparisons []comparis
 		for _, m := range measures(one) {
 			line := []string{one.What, m.name()}
 			for _, contender := range contenders {
-				line = append(line, cells[one.Name+string(m)+contender])
+				line = append(line, cells[cellOf{one.Name, m, contender}])
 			}
 			row(&text, line...)
 		}
 	}
 	return text.String()
+}
+
+// below is the table of one shape's contenders, a row each.
+func below(s *shape, noun string, measures []measure, comparisons []comparison) string {
+	var names []string
+	for _, m := range measures {
+		names = append(names, m.name())
+	}
+	cells := cellsOf(comparisons)
+	var text strings.Builder
+	header(&text, []string{noun}, names...)
+	for _, contender := range s.Contenders {
+		line := []string{contender}
+		for _, m := range measures {
+			line = append(line, cells[cellOf{s.Name, m, contender}])
+		}
+		row(&text, line...)
+	}
+	return text.String()
+}
+
+type cellOf struct {
+	shape     string
+	measure   measure
+	contender string
+}
+
+func cellsOf(comparisons []comparison) map[cellOf]string {
+	cells := map[cellOf]string{}
+	for _, c := range comparisons {
+		cells[cellOf{c.Shape, c.Measure, c.Contender}] = c.cell()
+	}
+	return cells
 }
 
 // peers is the table of sseload's engines beside the floor.
@@ -175,7 +194,7 @@ func (c *comparison) cell() string {
 	if c.Value == nil {
 		return "–"
 	}
-	text := c.Measure.cell(c.Value.Median)
+	text := c.Measure.shown(c.Value.Median)
 	if c.Ratio != nil {
 		text += fmt.Sprintf("; **%s** (%s)", shown(c.Ratio.Median, floors), fromTo(c.Ratio, func(f float64) string { return fmt.Sprintf("%.2f", f) }))
 	}
@@ -233,7 +252,7 @@ func (b *book) remarks() string {
 	return b.session.remarks("wrong, not used", trials)
 }
 
-func (b *book) tables() string {
+func (b *book) told() string {
 	return parts(b.budgets(), b.peers(), b.scanned(), b.remarks())
 }
 
@@ -262,7 +281,7 @@ func (b *book) page() string {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	line("%s\n", b.title("What sseload costs"))
-	line("Made by `make bench`, which is `go run ./cmd/bench` after a build%s.", b.flags())
+	line("Made by `make bench`, which is `go run ./cmd/bench` after a build%s.", b.flags(0))
 	line("The figures of every trial are in bench.json.\n")
 	line("%s %s\n", b.summary(), b.setting())
 	line("<!-- budgets: begin -->")
@@ -289,7 +308,7 @@ func (b *book) page() string {
 	for i := range b.Shapes {
 		s := &b.Shapes[i]
 		line("bin/floor %s", strings.Join(s.floor("127.0.0.1:PORT"), " "))
-		line("bin/sseload %s", strings.Join(s.sseload("http://127.0.0.1:PORT", judged), " "))
+		line("bin/sseload %s", strings.Join(s.sseload("http://127.0.0.1:PORT", "--engine", judged), " "))
 	}
 	text.WriteString("```\n")
 	return text.String()
@@ -335,12 +354,12 @@ in which sseload found itself overloaded is used, and listed there too: on a mac
 client and server share, full speed is as fast as the two together can be.
 `
 
-// flags are those that it ran with, in words.
-func (s *session) flags() string {
-	if len(s.Command) < 2 {
+// flags are those that it ran with, behind the program and the words for the mode.
+func (s *session) flags(modes int) string {
+	if len(s.Command) < 2+modes {
 		return ""
 	}
-	return ", here with `" + strings.Join(s.Command[1:], " ") + "`"
+	return ", here with `" + strings.Join(s.Command[1+modes:], " ") + "`"
 }
 
 func (b *book) summary() string {

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	case doubling:
 		args := os.Args
-		if args[1] == "serve" {
+		if args[1] == "serve" || args[1] == "rooms" && strings.HasPrefix(args[2], "-") { // no URL: the server is its own
 			args = append(args, "--fault", "duplicate,every=7")
 		}
 		err := syscall.Exec(os.Getenv(doubled), args, os.Environ())
@@ -78,6 +78,8 @@ func TestTrials(t *testing.T) {
 	t.Run("quick", func(t *testing.T) { testQuick(t, sseload, floor) })
 	t.Run("servers", func(t *testing.T) { testServers(t, sseload, peer) })
 	t.Run("faulty reference", func(t *testing.T) { testFaultyReference(t, sseload, peer) })
+	t.Run("transports", func(t *testing.T) { testTransportTrials(t, sseload) })
+	t.Run("faulty transport", func(t *testing.T) { testFaultyTransport(t, sseload) })
 	t.Run("sick peer", func(t *testing.T) { testSickPeer(t, sseload) })
 	t.Run("lies", func(t *testing.T) { testLies(t, sseload) })
 	t.Run("interrupt", func(t *testing.T) { testInterrupt(t, sseload) })
@@ -129,7 +131,7 @@ func testQuick(t *testing.T, sseload, floor string) {
 // testServers: each server is measured, and its record kept as it was written.
 func testServers(t *testing.T, sseload, peer string) {
 	out := t.TempDir()
-	code, stdout, stderr := bench(t, serversMode, "-sseload", sseload, "-peer", peer, "-quick", "-out", out)
+	code, stdout, stderr := bench(t, "servers", "-sseload", sseload, "-peer", peer, "-quick", "-out", out)
 	if code != exitPassed {
 		t.Fatalf("exit %d, %s%s", code, stdout, stderr)
 	}
@@ -143,7 +145,7 @@ func testServers(t *testing.T, sseload, peer string) {
 		t.Errorf("the page is\n%s\nstdout\n%s\nstderr\n%s", page, stdout, stderr)
 	}
 	copies := map[string]int64{"rooms-full": 3 * 60, "rooms-rate": 34 * 6} // three iterations; 167/s for 0.2 s
-	for _, s := range serverShapes(true) {
+	for _, s := range (&servers{}).shapes(true) {
 		for _, contender := range s.Contenders {
 			name := recordName(&s, contender)
 			record, err := result.ReadFile(filepath.Join(out, name))
@@ -165,16 +167,73 @@ func testServers(t *testing.T, sseload, peer string) {
 // rounds than a judgement takes too, and the others do not.
 func testFaultyReference(t *testing.T, sseload, peer string) {
 	t.Setenv(doubled, sseload)
-	code, stdout, stderr := bench(t, serversMode, "-sseload", alias(t, doubling), "-peer", peer, "-quick", "-run", "rooms-full")
+	code, stdout, stderr := bench(t, "servers", "-sseload", alias(t, doubling), "-peer", peer, "-quick", "-run", "rooms-full")
 	if code != exitFailed || !strings.HasPrefix(stdout, "**FAIL: trials that went wrong, of 1 each: reference 1, nethttp 0, r3labs 0.**\n") ||
 		!strings.Contains(stdout, "- **wrong**: rooms-full, reference, round 1: copies duplicate: ") {
 		t.Errorf("exit %d, stdout\n%s\nstderr\n%s", code, stdout, stderr)
 	}
 }
 
+// testTransportTrials: each transport is measured, and its record kept as it was
+// written.
+func testTransportTrials(t *testing.T, sseload string) {
+	asked := []struct{ name, engine, protocol string }{
+		{"epoll", "epoll", "EventSource"},
+		{"conn", "conn", "EventSource"},
+	}
+	var names, right []string
+	for _, one := range asked {
+		names, right = append(names, one.name), append(right, one.name+" 0")
+	}
+	out := t.TempDir()
+	code, stdout, stderr := bench(t, "transports", "-sseload", sseload, "-quick", "-contenders", "^("+strings.Join(names, "|")+")$", "-out", out)
+	if code != exitPassed {
+		t.Fatalf("exit %d, %s%s", code, stdout, stderr)
+	}
+	page, err := os.ReadFile(filepath.Join(out, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(stdout, "**Not judged: trials that went wrong, of 3 each: "+strings.Join(right, ", ")+".**\n") ||
+		strings.Count(stderr, "bench: round 1 of 1: ") != 3*len(asked) || strings.Contains(string(page), "| – |") {
+		t.Errorf("the page is\n%s\nstdout\n%s\nstderr\n%s", page, stdout, stderr)
+	}
+	copies := map[string]int64{"rooms-full": 3 * 60, "rooms-rate": 20 * 6} // three iterations; 100/s for 0.2 s
+	for _, s := range (transports{}).shapes(true) {
+		for _, one := range asked {
+			name := recordName(&s, one.name)
+			record, err := result.ReadFile(filepath.Join(out, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(record.Runs) != len(s.runs()) || !strings.Contains(string(page), "["+one.name+"]("+name+")") {
+				t.Errorf("%s: %d runs of %d, or the page does not link to it:\n%s", name, len(record.Runs), len(s.runs()), page)
+			}
+			r := record.Runs[len(record.Runs)-1]
+			if r.Engine != one.engine || r.Labels.Protocol != one.protocol {
+				t.Errorf("%s: engine %s, %s, want %s, %s", name, r.Engine, r.Labels.Protocol, one.engine, one.protocol)
+			}
+			if r.Connect.Opened != s.Clients || (r.Delivery != nil) != s.sends() || r.Delivery != nil && r.Delivery.Received != copies[s.Name] {
+				t.Errorf("%s: %d clients, delivery %+v, want %d clients and %d copies", name, r.Connect.Opened, r.Delivery, s.Clients, copies[s.Name])
+			}
+		}
+	}
+}
+
+// testFaultyTransport: copies that come twice fail the benchmark, whose transport it
+// is.
+func testFaultyTransport(t *testing.T, sseload string) {
+	t.Setenv(doubled, sseload)
+	code, stdout, stderr := bench(t, "transports", "-sseload", alias(t, doubling), "-quick", "-run", "rooms-full", "-contenders", "^(epoll|conn)$")
+	if code != exitFailed || !strings.HasPrefix(stdout, "**FAIL: trials that went wrong, of 1 each: epoll 1, conn 1.**\n") ||
+		!strings.Contains(stdout, "- **wrong**: rooms-full, conn, round 1: copies duplicate: ") {
+		t.Errorf("exit %d, stdout\n%s\nstderr\n%s", code, stdout, stderr)
+	}
+}
+
 // testSickPeer: a peer that does not start is one clear line.
 func testSickPeer(t *testing.T, sseload string) {
-	code, stdout, stderr := bench(t, serversMode, "-sseload", sseload, "-peer", sseload, "-quick", "-run", "connect-few")
+	code, stdout, stderr := bench(t, "servers", "-sseload", sseload, "-peer", sseload, "-quick", "-run", "connect-few")
 	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "bench: error: ") || !strings.Contains(stderr, "nethttp") {
 		t.Errorf("exit %d, %q on stdout and %q on stderr", code, stdout, stderr)
 	}

@@ -20,12 +20,12 @@ const (
 	exitUsage  = 2
 )
 
-// mode is one of the two things that this program does.
+// mode is one of the things that this program does.
 type mode interface {
 	// fill measures everything and works out what follows. Progress goes to stderr.
 	fill(ctx context.Context, o *options, stderr io.Writer) error
-	// tables are the results without the page around them.
-	tables() string
+	// told are the results without the page around them.
+	told() string
 	// write puts page and figures into a folder.
 	write(folder string) error
 	// fine reports whether all is as it should be.
@@ -47,15 +47,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Rounds: o.rounds, Quick: o.quick, Shapes: o.shapes(),
 	}
 	var m mode = &book{Schema: schema, session: s}
-	if o.servers {
-		m = &contest{session: s}
+	if o.rivals != nil {
+		m = &contest{session: s, rivals: o.rivals}
 	}
 	err = o.ready()
 	if err == nil {
 		err = m.fill(ctx, &o, stderr)
 	}
 	if err == nil {
-		_, err = io.WriteString(stdout, m.tables())
+		_, err = io.WriteString(stdout, m.told())
 	}
 	if err == nil && o.out != "" {
 		err = m.write(o.out)
@@ -102,7 +102,7 @@ func (s *session) round(round int, stderr io.Writer, try func(outcome, *shape) (
 			if record != nil && s.Tool == nil {
 				s.Tool, s.Host = &record.Tool, &record.Host
 			}
-			if err := s.progress(stderr, round, "%-12s %-9s %s", one.Name, contender, said); err != nil {
+			if err := s.progress(stderr, round, "%-12s %-14s %s", one.Name, contender, said); err != nil {
 				return err
 			}
 		}

@@ -17,6 +17,10 @@ func TestUsage(t *testing.T) {
 		{"servers rooms", `unexpected argument "rooms"`},
 		{"servers -run decoder", "nothing has such a name; there is connect-few, rooms-rate, rooms-full"},
 		{"servers -floor x", "-floor"},
+		{"servers -contenders epoll", "-contenders epoll: nobody has such a name; there is reference, nethttp, r3labs"},
+		{"transports -contenders (", "-contenders (: "},
+		{"transports -peer x", "-peer"},
+		{"-contenders epoll", "-contenders"},
 		{"-nosuch", "-nosuch"},
 	} {
 		code, stdout, stderr := bench(t, strings.Fields(c.args)...)
@@ -24,10 +28,10 @@ func TestUsage(t *testing.T) {
 			t.Errorf("bench %s: exit %d, %q on stdout and %q on stderr, want exit %d and one line with %q", c.args, code, stdout, stderr, exitUsage, c.says)
 		}
 	}
-	for _, c := range []struct{ args, flag, other string }{{"-h", "-floor PROGRAM", "-peer"}, {"servers -h", "-peer PROGRAM", "-floor"}} {
+	for _, c := range []struct{ args, flag, other string }{{"-h", "-floor PROGRAM", "-peer"}, {"servers -h", "-peer PROGRAM", "-floor"}, {"transports -h", "-contenders REGEXP", "-peer"}} {
 		code, stdout, stderr := bench(t, strings.Fields(c.args)...)
-		if code != exitPassed || stdout != "" || !strings.Contains(stderr, "bench servers [FLAGS]") || !strings.Contains(stderr, c.flag) || strings.Contains(stderr, c.other) {
-			t.Errorf("bench %s: exit %d, %q on stdout and %q on stderr, want exit %d, both modes, and the flags of this one", c.args, code, stdout, stderr, exitPassed)
+		if code != exitPassed || stdout != "" || !strings.Contains(stderr, "bench servers [FLAGS]") || !strings.Contains(stderr, "bench transports [FLAGS]") || !strings.Contains(stderr, c.flag) || strings.Contains(stderr, c.other) {
+			t.Errorf("bench %s: exit %d, %q on stdout and %q on stderr, want exit %d, all modes, and the flags of this one", c.args, code, stdout, stderr, exitPassed)
 		}
 	}
 }
@@ -50,19 +54,22 @@ func TestMissingProgram(t *testing.T) {
 // TestWhereTo: what is measured in part does not take the place of the whole.
 func TestWhereTo(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                 "results/bench",
-		"-rounds 5":        "results/bench",
-		"-rounds 4":        "",
-		"-rounds 4 -out x": "x",
-		"servers":          "results/servers",
-		"servers -quick":   "",
-		"servers -out x":   "x",
-		"-no-write":        "",
-		"-quick":           "",
-		"-run rooms":       "",
-		"-quick -out x":    "x",
-		"-out x":           "x",
-		"-out x -no-write": "",
+		"":                                    "results/bench",
+		"-rounds 5":                           "results/bench",
+		"-rounds 4":                           "",
+		"-rounds 4 -out x":                    "x",
+		"servers":                             "results/servers",
+		"servers -quick":                      "",
+		"servers -out x":                      "x",
+		"transports":                          "results/transports",
+		"transports -contenders epoll":        "",
+		"transports -contenders epoll -out x": "x",
+		"-no-write":                           "",
+		"-quick":                              "",
+		"-run rooms":                          "",
+		"-quick -out x":                       "x",
+		"-out x":                              "x",
+		"-out x -no-write":                    "",
 	} {
 		var said bytes.Buffer
 		o, err := parseOptions(strings.Fields(args), &said)
@@ -76,7 +83,7 @@ func TestWhereTo(t *testing.T) {
 func TestMissingServer(t *testing.T) {
 	gone := filepath.Join(t.TempDir(), "gone")
 	for _, flag := range []string{"-sseload", "-peer"} {
-		code, stdout, stderr := bench(t, serversMode, "-quick", "-sseload", "go", "-peer", "go", flag, gone)
+		code, stdout, stderr := bench(t, "servers", "-quick", "-sseload", "go", "-peer", "go", flag, gone)
 		if code != exitFailed || stdout != "" || !isOneError(stderr, gone) {
 			t.Errorf("%s: exit %d, %q on stdout and %q on stderr, want exit %d and one line with %q", flag, code, stdout, stderr, exitFailed, gone)
 		}

@@ -1,17 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"io"
-	"maps"
-	"os"
-	"path/filepath"
+	"flag"
 	"slices"
-	"time"
-
-	"github.com/sseload/sseload/pkg/result"
+	"strings"
 )
 
 // The contenders where servers are measured. All but the reference server are peers of
@@ -21,8 +14,27 @@ const referenceName = "reference"
 // serverEngine makes the load on servers: the best that the system has.
 const serverEngine = "auto"
 
-// serverShapes are the loads on servers: some of those on sseload.
-func serverShapes(quick bool) []shape {
+// servers are the reference server and its peers, each under the same loads.
+type servers struct {
+	peer string // the program that is the peers
+}
+
+func (v *servers) words() words {
+	return words{
+		mode: "servers", noun: "server", title: "The reference server beside two others",
+		how: serversHow, wrong: serversWrong,
+		trial: "One server, fresh, and one load, with the server's address in place of PORT:",
+	}
+}
+
+func (v *servers) flags(flags *flag.FlagSet) {
+	flags.StringVar(&v.peer, "peer", "bin/peer", "the `PROGRAM` that is the other servers")
+}
+
+func (v *servers) programs() []string { return []string{v.peer} }
+
+// shapes are some of the loads on sseload.
+func (v *servers) shapes(quick bool) []shape {
 	some := []string{"connect-few", "rooms-full", "rooms-rate"}
 	chosen := slices.DeleteFunc(shapes(quick), func(s shape) bool { return !slices.Contains(some, s.Name) })
 	for i := range chosen {
@@ -31,204 +43,52 @@ func serverShapes(quick bool) []shape {
 	return chosen
 }
 
-// serverMeasures are those of a shape's trials where servers are measured. The median
-// of the first says which trial's record is kept.
-func (s *shape) serverMeasures() []measure {
+func (v *servers) measures(s *shape) []measure {
 	if s.sends() {
 		return []measure{serverDeliveryCPU, copiesASecond, latencyP50, latencyP99}
 	}
 	return []measure{connectTime, serverConnectCPU, serverMemory}
 }
 
-// contest is what was measured of servers.
-type contest struct {
-	session
-	trials      []serverTrial
-	comparisons []comparison
-}
-
-// serverTrial is a server's try at one shape.
-type serverTrial struct {
-	outcome
-	run  *result.Run // nil: there is no record
-	text []byte      // the record, as it was written
-	// cut tells that the run did not come to its end, so that its figures are no
-	// measure of anything. Its counts are.
-	cut bool
-}
-
-func (c *contest) fill(ctx context.Context, o *options, stderr io.Writer) error {
-	try := func(one outcome, s *shape) (string, *result.File, error) {
-		t := serverTrial{outcome: one}
-		record, err := t.try(ctx, o, s)
-		c.trials = append(c.trials, t)
-		return t.line(s.serverMeasures(), t.figure), record, err
-	}
-	for round := 1; round <= c.Rounds; round++ {
-		if err := c.round(round, stderr, try); err != nil {
-			return err
-		}
-	}
-	c.conclude()
-	c.ElapsedNS = int64(time.Since(c.StartedAt))
-	return nil
-}
-
-// conclude works out what follows from the trials.
-func (c *contest) conclude() {
-	told := figures{}
-	for i := range c.trials {
-		t := &c.trials[i]
-		told.add(&t.outcome, t.figure)
-	}
-	c.comparisons = told.compare(c.Shapes, (*shape).serverMeasures, c.Rounds)
-}
-
-// try puts the load to the server. An error is one that no further trial would
-// survive.
-func (t *serverTrial) try(ctx context.Context, o *options, s *shape) (*result.File, error) {
+func (v *servers) try(ctx context.Context, o *options, s *shape, contender string) (attempt, error) {
 	serve := o.reference()
-	if t.Contender != referenceName {
-		serve = []string{o.peer, t.Contender}
+	if contender != referenceName {
+		serve = []string{v.peer, contender}
 	}
-	a, err := against(ctx, serve, func(at *server) []string {
-		return append([]string{o.sseload}, s.sseload(at.url, serverEngine)...)
+	return against(ctx, serve, func(at *server) []string {
+		return append([]string{o.sseload}, s.sseload(at.url, "--engine", serverEngine)...)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if a.err != nil {
-		t.fault("%v", a.err)
-		t.cut = true
-	}
-	record, err := recorded(a.out)
-	switch {
-	case err != nil && t.cut:
-		return nil, nil // it has said why
-	case err != nil:
-		return nil, err
-	}
-	t.read(record, a.out, s)
-	return record, nil
 }
 
-// read takes a record in, which is that of one run.
-func (t *serverTrial) read(record *result.File, text []byte, s *shape) {
-	t.run, t.text = &record.Runs[0], text
-	t.cut = t.cut || t.run.Aborted != nil || t.run.Interrupted
-	t.judge(t.run, s)
+// blamed: what a peer does wrong is a result.
+func (v *servers) blamed(contender string) bool { return contender == referenceName }
+
+// tables is one of all loads.
+func (v *servers) tables(c *contest) string { return c.beside(v.measures, c.comparisons) }
+
+func (v *servers) commands(shapes []shape) []string {
+	lines := []string{
+		"bin/sseload " + strings.Join(serveArguments(), " "),
+		"bin/peer nethttp",
+		"bin/peer r3labs",
+	}
+	for i := range shapes {
+		lines = append(lines, "bin/sseload "+strings.Join(shapes[i].sseload("http://127.0.0.1:PORT", "--engine", serverEngine), " "))
+	}
+	return lines
 }
 
-// figure is what the trial says of m, if it says anything.
-func (t *serverTrial) figure(m measure) (v float64, ok bool) {
-	if t.run == nil || t.cut {
-		return 0, false
-	}
-	switch p := &t.run.TargetProcess; m {
-	case connectTime:
-		return known(t.run.Connect.ElapsedNS)
-	case serverConnectCPU:
-		return known(p.CPUPerConnectNS)
-	case serverMemory:
-		return known(p.BytesPerClient)
-	case serverDeliveryCPU:
-		v, ok = known(p.CPUPerCopyNS)
-		return v * 1e6, ok
-	}
-	d := t.run.Delivery
-	if d == nil {
-		return 0, false
-	}
-	switch m {
-	case copiesASecond:
-		return known(d.RatePerSecond)
-	case latencyP50:
-		return known(d.Latency.P50NS)
-	case latencyP99:
-		return known(d.Latency.P99NS)
-	}
-	return 0, false
-}
+const serversHow = `The reference server is ` + "`sseload serve`" + `. The other two, in testserver/peer, are what one
+would write first: plain net/http handlers, and the server of r3labs/sse. Each trial has a
+fresh process of its server, on the same machine as the load, with which it shares the
+cores. In each of the rounds another server comes first. CPU is user and system time of the
+server's process, that of taking the messages in included; memory is its resident memory
+with all clients connected, less that before the first. Latency runs from when a message
+is sent, at full speed, or is due, at a rate, to when its copy was received.
+`
 
-func known[T int64 | float64](v *T) (float64, bool) {
-	if v == nil {
-		return 0, false
-	}
-	return float64(*v), true
-}
-
-// of are the trials of a server at a shape, by round.
-func (c *contest) of(s *shape, contender string) []*serverTrial {
-	var some []*serverTrial
-	for i := range c.trials {
-		if t := &c.trials[i]; t.Shape == s.Name && t.Contender == contender {
-			some = append(some, t)
-		}
-	}
-	return some
-}
-
-// middle is the trial that has the median of the shape's first measure, or of an even
-// number the lower one of both; nil when no trial has that figure.
-func (c *contest) middle(s *shape, contender string) *serverTrial {
-	first := s.serverMeasures()[0]
-	some := slices.DeleteFunc(c.of(s, contender), func(t *serverTrial) bool {
-		_, ok := t.figure(first)
-		return !ok
-	})
-	if len(some) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(some, func(a, b *serverTrial) int {
-		x, _ := a.figure(first)
-		y, _ := b.figure(first)
-		return cmp.Compare(x, y)
-	})
-	return some[(len(some)-1)/2]
-}
-
-// wrong is how many trials of a server were.
-func (c *contest) wrong(contender string) (n int) {
-	for i := range c.trials {
-		if t := &c.trials[i]; t.Contender == contender && !t.good() {
-			n++
-		}
-	}
-	return n
-}
-
-// fine: what a peer does wrong is a result.
-func (c *contest) fine() bool { return c.wrong(referenceName) == 0 }
-
-// write puts the page, and the records that it links to, into a folder. A record that
-// there is none of any more goes.
-func (c *contest) write(folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	files := map[string][]byte{"README.md": []byte(c.page())}
-	for i := range c.Shapes {
-		s := &c.Shapes[i]
-		for _, contender := range s.Contenders {
-			files[recordName(s, contender)] = nil
-			if t := c.middle(s, contender); t != nil {
-				files[recordName(s, contender)] = t.text
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		path, text := filepath.Join(folder, name), files[name]
-		var err error
-		if text != nil {
-			err = save(path, text)
-		} else if err = os.Remove(path); errors.Is(err, os.ErrNotExist) {
-			err = nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func recordName(s *shape, contender string) string { return s.Name + "-" + contender + ".json" }
+const serversWrong = `Sums over the rounds of what should be 0. A trial cut short was aborted, or one of its
+programs failed: its figures are in no median, but its counts are here. Those of any other
+trial are used, also where copies or clients are missing. An empty cell is for a load that
+sends nothing, and ≥ stands before a sum to which not every trial told its share.
+`

@@ -35,9 +35,9 @@ func opened(ms int64) *result.Run {
 // Nobody knows the CPU of connecting.
 func testContest() *contest {
 	both := []string{referenceName, "r3labs"}
-	c := &contest{session: session{
+	c := &contest{rivals: &servers{}, session: session{
 		StartedAt: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), ElapsedNS: int64(90 * time.Second),
-		Command: []string{"bench", serversMode}, Rounds: 5, Shapes: []shape{
+		Command: []string{"bench", "servers"}, Rounds: 5, Shapes: []shape{
 			{Name: "open", What: "opening", Clients: 12, RoomSize: 6, Contenders: both},
 			{Name: "full", What: "sending", Clients: 12, RoomSize: 6, Iterations: 2, Contenders: both},
 		},
@@ -62,7 +62,7 @@ func testContest() *contest {
 
 // enter adds a trial, with its name for the text of its record.
 func (c *contest) enter(round int, name, contender string, r *result.Run) {
-	t := serverTrial{outcome: outcome{Round: round, Shape: name, Contender: contender}}
+	t := bout{outcome: outcome{Round: round, Shape: name, Contender: contender}}
 	s := &c.Shapes[slices.IndexFunc(c.Shapes, func(s shape) bool { return s.Name == name })]
 	t.read(&result.File{Runs: []result.Run{*r}}, fmt.Appendf(nil, "%s in round %d", contender, round), s)
 	c.trials = append(c.trials, t)
@@ -76,10 +76,11 @@ func TestServerTable(t *testing.T) {
 | opening | server's memory a client | 300.00 KiB | 900.00 KiB; **3.00 ×** (3.00 – 3.00) |
 | sending | server's CPU per million copies | 3.00 s | 6.00 s; **2.00 ×** (2.00 – 2.00) |
 | sending | copies a second | 333,333 | 187,500; **0.50 ×** (0.50 – 0.50) |
-| sending | latency, p50 | 2.00 ms | 2.00 ms; **1.00 ×** (1.00 – 1.00) |
-| sending | latency, p99 | 30.00 ms | 30.00 ms; **1.00 ×** (1.00 – 1.00) |
+| sending | latency p50 | 2.00 ms | 2.00 ms; **1.00 ×** (1.00 – 1.00) |
+| sending | latency p99 | 30.00 ms | 30.00 ms; **1.00 ×** (1.00 – 1.00) |
 `
-	if got := testContest().peers(); got != want {
+	c := testContest()
+	if got := c.rivals.tables(c); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -87,8 +88,8 @@ func TestServerTable(t *testing.T) {
 func TestCounts(t *testing.T) {
 	c := testContest()
 	// Its third trial left no record, so that its counts are not known.
-	i := slices.IndexFunc(c.trials, func(t serverTrial) bool { return t.Shape == "full" && t.Contender == "r3labs" && t.Round == 3 })
-	c.trials[i].run, c.trials[i].cut = nil, true
+	i := slices.IndexFunc(c.trials, func(t bout) bool { return t.Shape == "full" && t.Contender == "r3labs" && t.Round == 3 })
+	c.trials[i].record, c.trials[i].cut = nil, true
 	c.trials[i].Overloaded = ptr("it was")
 	const want = `| opening | reference | 0 | 0 |  |  |  |  |  |  |  | 0 | 0 |
 | opening | r3labs | 0 | 0 |  |  |  |  |  |  |  | 0 | 0 |
@@ -150,7 +151,7 @@ func TestServerPage(t *testing.T) {
 	for _, part := range []string{
 		"# The reference server beside two others\n",
 		c.summary() + " 2026-11-23 12:00:00 UTC · 5 rounds in 1m30s · machine and commit unknown",
-		c.peers(), c.counts(), c.remarks(),
+		c.rivals.tables(c), c.counts(), c.remarks(),
 		"- sending: [reference](full-reference.json), [r3labs](full-r3labs.json)\n",
 	} {
 		if part == "" || !strings.Contains(string(page), part) {

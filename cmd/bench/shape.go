@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,7 @@ type shape struct {
 	Name       string        `json:"name"`
 	What       string        `json:"what"` // in words
 	Clients    int           `json:"clients"`
+	Before     []int         `json:"before,omitempty"` // the clients of runs that go before, so that lines show what one more costs
 	RoomSize   int           `json:"room_size"`
 	Iterations int           `json:"iterations,omitempty"` // at full speed
 	Rate       float64       `json:"rate,omitempty"`       // messages per second
@@ -91,9 +93,21 @@ func (s *shape) command() string {
 	return "connect"
 }
 
-// sseload are the arguments of sseload for this load.
-func (s *shape) sseload(url, engine string) []string {
-	args := []string{s.command(), url, "-c", strconv.Itoa(s.Clients)}
+// runs are the clients of each run of the load; the last is the load itself.
+func (s *shape) runs() []int { return append(s.Before[:len(s.Before):len(s.Before)], s.Clients) }
+
+// sseload are the arguments of sseload for this load, on the bundled server when there
+// is no URL.
+func (s *shape) sseload(url string, how ...string) []string {
+	args := []string{s.command()}
+	if url != "" {
+		args = append(args, url)
+	}
+	var clients []string
+	for _, n := range s.runs() {
+		clients = append(clients, strconv.Itoa(n))
+	}
+	args = append(args, "-c", strings.Join(clients, ","))
 	if s.sends() {
 		args = append(args, "--room-size", strconv.Itoa(s.RoomSize))
 	}
@@ -103,7 +117,7 @@ func (s *shape) sseload(url, engine string) []string {
 	case s.sends():
 		args = append(args, "-n", strconv.Itoa(s.Iterations))
 	}
-	return append(args, "--engine", engine, "-o", "json=-", "-q")
+	return append(append(args, how...), "-o", "json=-", "-q")
 }
 
 // floor are the arguments of floor for the same.

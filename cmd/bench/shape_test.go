@@ -51,7 +51,7 @@ func TestArguments(t *testing.T) {
 		"wide-rate":    {"rooms URL -c 600 --room-size 600 --rate 16.67/s --duration 5s --engine conn -o json=- -q", "rooms -addr ADDR -c 600 -room-size 600 -rate 16.67 -duration 5s"},
 	} {
 		s := by[name]
-		if got := strings.Join(s.sseload("URL", "conn"), " "); got != want[0] {
+		if got := strings.Join(s.sseload("URL", "--engine", "conn"), " "); got != want[0] {
 			t.Errorf("%s: sseload %s, want %s", name, got, want[0])
 		}
 		if got := strings.Join(s.floor("ADDR"), " "); got != want[1] {
@@ -62,14 +62,21 @@ func TestArguments(t *testing.T) {
 
 // TestQuickIsTheSame: the quick shapes are the whole ones, only smaller.
 func TestQuickIsTheSame(t *testing.T) {
-	quick, whole := shapes(true), shapes(false)
-	if few, all := (&options{quick: true}).names(), (&options{}).names(); few != all {
-		t.Fatalf("quick %s, whole %s", few, all)
-	}
-	for i := range whole {
-		if quick[i].Clients >= whole[i].Clients || quick[i].Budget != whole[i].Budget || quick[i].sends() != whole[i].sends() || !slices.Equal(quick[i].Contenders, whole[i].Contenders) {
-			t.Errorf("quick %+v, whole %+v", quick[i], whole[i])
+	same := func(quick, whole []shape) {
+		t.Helper()
+		if len(quick) != len(whole) {
+			t.Fatalf("%d quick shapes of %d", len(quick), len(whole))
 		}
+		for i := range whole {
+			q, w := &quick[i], &whole[i]
+			if q.Name != w.Name || q.Clients >= w.Clients || q.Budget != w.Budget || q.sends() != w.sends() || !slices.Equal(q.Contenders, w.Contenders) || len(q.Before) != len(w.Before) {
+				t.Errorf("quick %+v, whole %+v", *q, *w)
+			}
+		}
+	}
+	same(shapes(true), shapes(false))
+	for _, r := range contests() {
+		same(r.shapes(true), r.shapes(false))
 	}
 }
 

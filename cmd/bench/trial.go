@@ -30,7 +30,7 @@ func (t *trial) run(ctx context.Context, o *options, s *shape) (record *result.F
 		if t.Contender == floorName {
 			return append([]string{o.floor}, s.floor(at.addr)...)
 		}
-		return append([]string{o.sseload}, s.sseload(at.url, t.Contender)...)
+		return append([]string{o.sseload}, s.sseload(at.url, "--engine", t.Contender)...)
 	})
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func (t *trial) run(ctx context.Context, o *options, s *shape) (record *result.F
 	if t.Contender == floorName {
 		return nil, t.readFloor(a.out, s)
 	}
-	if record, err = recorded(a.out); err != nil {
+	if record, err = recorded(a.out, 1); err != nil {
 		return nil, err
 	}
 	t.readRun(&record.Runs[0], s)
