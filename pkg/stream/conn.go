@@ -20,6 +20,8 @@ import (
 // the shard has, in the engine's context, so that an idle client holds none.
 // What comes through TLS is read on a stack and into a buffer that stay, and what
 // comes to a slow reader.
+//
+// Over HTTP/2 the same goes for connections of many subscriptions, see carrier.
 type conn struct {
 	shard
 	dial *dialer
