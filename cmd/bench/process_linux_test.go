@@ -180,6 +180,11 @@ func testTransportTrials(t *testing.T, sseload string) {
 	asked := []struct{ name, engine, protocol string }{
 		{"epoll", "epoll", "EventSource"},
 		{"conn", "conn", "EventSource"},
+		{"unix", "epoll", "EventSource (Unix)"},
+		{"tls", "conn", "EventSource (TLS)"},
+		{"h2c-100", "conn", "EventSource (h2c)"},
+		{"h2-100-nethttp", "nethttp", "EventSource (h2)"},
+		{"h3-1", "nethttp", "EventSource (h3)"},
 	}
 	var names, right []string
 	for _, one := range asked {
