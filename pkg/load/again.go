@@ -11,7 +11,7 @@ import (
 // theirs again.
 //
 // A copy is replayed when it comes on a stream that was asked for only after its
-// message was due. Only a server that keeps messages has it then, but for a message
+// message had begun. Only a server that keeps messages has it then, but for a message
 // that was still on its way to the server at that moment.
 type Reconnecting struct {
 	Clients  int            // whose stream ended at least once
@@ -193,11 +193,11 @@ func (s *shard) missed(id int) {
 	}
 }
 
-// replayed reports whether a copy of a message that was due at a time can have come to
+// replayed reports whether a copy of a message that began at a time can have come to
 // client id by replay alone.
-func (s *shard) replayed(id int, due int64) bool {
+func (s *shard) replayed(id int, begun int64) bool {
 	c := &s.clients[id]
-	return c.back && due < c.dialed
+	return c.back && begun < c.dialed
 }
 
 // expectBack has Drain wait for the clients that are away now.

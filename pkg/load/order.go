@@ -11,12 +11,14 @@ type order struct {
 	// answered is, for message seq at seq mod its length, the message begun last when
 	// the answer came; 0 while it is under way.
 	answered [64]uint32
+	begunAt  [64]int64 // likewise, when it began
 }
 
-// begin notes that message seq begins.
-func (o *order) begin(seq uint32) {
+// begin notes that message seq begins, at a time.
+func (o *order) begin(seq uint32, at int64) {
 	o.begun = seq
-	o.answered[seq%uint32(len(o.answered))] = 0
+	i := seq % uint32(len(o.answered))
+	o.answered[i], o.begunAt[i] = 0, at
 }
 
 // answer notes that message seq was answered.
@@ -43,14 +45,25 @@ func (o *order) none(low, high uint32) bool {
 	return when == 0 || when >= high
 }
 
-// begins notes that sender id begins the message seq.
-func (s *shard) begins(id int, seq uint32) {
+// begins notes that sender id begins the message seq now.
+func (s *shard) begins(id int, seq uint32, now int64) {
 	c := &s.clients[id]
 	if o := s.orders[id]; o != nil || c.underWay > 0 {
-		s.orderOf(id).begin(seq)
+		s.orderOf(id).begin(seq, now)
 	}
-	c.begun = seq
+	c.begun, c.begunAt = seq, now
 	c.underWay++
+}
+
+// begunAt is when m began, as far as that is known, and else when it was due.
+func (s *shard) begunAt(sender int, m marker) int64 {
+	switch c, o := &s.clients[sender], s.orders[sender]; {
+	case c.begun == m.seq:
+		return c.begunAt
+	case o != nil && o.knows(m.seq):
+		return o.begunAt[m.seq%uint32(len(o.begunAt))]
+	}
+	return m.nanos
 }
 
 // ends notes that the send of message seq by sender id is over, with an answer or
@@ -71,8 +84,9 @@ func (s *shard) ends(id int, seq uint32, answered bool) {
 func (s *shard) orderOf(id int) *order {
 	o := s.orders[id]
 	if o == nil {
-		begun := s.clients[id].begun
-		o = &order{since: begun, begun: begun}
+		c := &s.clients[id]
+		o = &order{since: c.begun}
+		o.begin(c.begun, c.begunAt)
 		if s.orders == nil {
 			s.orders = map[int]*order{}
 		}

@@ -55,6 +55,7 @@ type client struct {
 	sent     uint32 // the sequence number of its latest message
 	begun    uint32 // that of the latest one which has begun
 	underWay uint32 // of its messages
+	begunAt  int64  // when the latest one began, on the run's clock
 	state    clientState
 	greeted  bool // has had its first event
 	back     bool // its stream is not its first
@@ -402,10 +403,10 @@ func (s *shard) Message(t stream.Tag, due int64) (target.Vars, bool) {
 	v.Iteration = int(seq)
 	s.roomOf(id).sends++
 	s.missed(id)
-	s.begins(id, seq)
+	now := s.p.clock.Now()
+	s.begins(id, seq, now)
 	s.recorder.Sends.Attempted++
 	s.live.begun.Add(1)
-	now := s.p.clock.Now()
 	if due == 0 {
 		due = now
 	} else {
@@ -525,7 +526,7 @@ func (s *shard) copy(id int, at stream.Stamp, m marker) {
 		return
 	}
 	s.received(id)
-	replayed := s.replayed(id, m.nanos)
+	replayed := s.replayed(id, s.begunAt(sender, m))
 	late := s.late(id, at, m)
 	e := s.entry(id, s.place(sender))
 	switch e.receive(m.seq) {

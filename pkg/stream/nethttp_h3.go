@@ -37,9 +37,10 @@ const (
 	// side, RFC 9000 section 10.1, and a client that only waits would not learn that
 	// the server has gone.
 	pingEvery = 15 * time.Second
-	// idleFor is how long a connection lives without a sign from the server, unless
-	// that wants it to be shorter.
-	idleFor = time.Hour
+	// idleFor is how long a connection lives without a sign from the server, Chrome's
+	// time too. A server that answers pings gives one each pingEvery; one that has died,
+	// or has been started anew, answers none, and nothing else tells.
+	idleFor = 30 * time.Second
 	// creditFor is how long a request may wait for the server to allow another
 	// stream: what one that ended makes room for arrives after a round trip, RFC
 	// 9000 section 4.6. How many it allows, quic-go does not tell.
