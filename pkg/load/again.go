@@ -11,8 +11,7 @@ import (
 // theirs again.
 //
 // A copy is replayed when it comes on a stream that was asked for only after its
-// message had begun. Only a server that keeps messages has it then, but for a message
-// that was still on its way to the server at that moment.
+// message had been answered: only a server that keeps messages has it then.
 type Reconnecting struct {
 	Clients  int            // whose stream ended at least once
 	Ends     map[string]int // of streams, by class
@@ -193,11 +192,14 @@ func (s *shard) missed(id int) {
 	}
 }
 
-// replayed reports whether a copy of a message that began at a time can have come to
-// client id by replay alone.
-func (s *shard) replayed(id int, begun int64) bool {
+// replayed reports whether a copy of m can have come to client id by replay alone.
+func (s *shard) replayed(id, sender int, m marker) bool {
 	c := &s.clients[id]
-	return c.back && begun < c.dialed
+	if !c.back || m.nanos >= c.dialed {
+		return false
+	}
+	at, answered := s.answeredAt(sender, m)
+	return answered && at < c.dialed
 }
 
 // expectBack has Drain wait for the clients that are away now.

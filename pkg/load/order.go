@@ -11,20 +11,21 @@ type order struct {
 	// answered is, for message seq at seq mod its length, the message begun last when
 	// the answer came; 0 while it is under way.
 	answered [64]uint32
-	begunAt  [64]int64 // likewise, when it began
+	// answeredAt is likewise when that was, on the run's clock.
+	answeredAt [64]int64
 }
 
-// begin notes that message seq begins, at a time.
-func (o *order) begin(seq uint32, at int64) {
+// begin notes that message seq begins.
+func (o *order) begin(seq uint32) {
 	o.begun = seq
-	i := seq % uint32(len(o.answered))
-	o.answered[i], o.begunAt[i] = 0, at
+	o.answered[seq%uint32(len(o.answered))] = 0
 }
 
-// answer notes that message seq was answered.
-func (o *order) answer(seq uint32) {
+// answer notes that message seq was answered now.
+func (o *order) answer(seq uint32, now int64) {
 	if o.knows(seq) {
-		o.answered[seq%uint32(len(o.answered))] = o.begun
+		i := seq % uint32(len(o.answered))
+		o.answered[i], o.answeredAt[i] = o.begun, now
 	}
 }
 
@@ -45,37 +46,46 @@ func (o *order) none(low, high uint32) bool {
 	return when == 0 || when >= high
 }
 
-// begins notes that sender id begins the message seq now.
-func (s *shard) begins(id int, seq uint32, now int64) {
+// begins notes that sender id begins the message seq.
+func (s *shard) begins(id int, seq uint32) {
 	c := &s.clients[id]
 	if o := s.orders[id]; o != nil || c.underWay > 0 {
-		s.orderOf(id).begin(seq, now)
+		s.orderOf(id).begin(seq)
 	}
-	c.begun, c.begunAt = seq, now
+	c.begun, c.answered = seq, 0
 	c.underWay++
 }
 
-// begunAt is when m began, as far as that is known, and else when it was due.
-func (s *shard) begunAt(sender int, m marker) int64 {
-	switch c, o := &s.clients[sender], s.orders[sender]; {
-	case c.begun == m.seq:
-		return c.begunAt
+// answeredAt is when m was answered; ok is false when it has not been. Of messages before
+// the sender's latest one that no other overlapped it is when they were due.
+func (s *shard) answeredAt(sender int, m marker) (at int64, ok bool) {
+	c, o := &s.clients[sender], s.orders[sender]
+	switch {
 	case o != nil && o.knows(m.seq):
-		return o.begunAt[m.seq%uint32(len(o.begunAt))]
+		i := m.seq % uint32(len(o.answered))
+		return o.answeredAt[i], o.answered[i] != 0
+	case c.begun == m.seq:
+		return c.answered, c.answered != 0
 	}
-	return m.nanos
+	return m.nanos, true
 }
 
 // ends notes that the send of message seq by sender id is over, with an answer or
 // without.
 func (s *shard) ends(id int, seq uint32, answered bool) {
 	s.pending--
-	s.clients[id].underWay--
-	switch {
-	case !answered:
+	c := &s.clients[id]
+	c.underWay--
+	if !answered {
 		s.orderOf(id) // in which seq stays without an answer
-	case s.orders[id] != nil:
-		s.orders[id].answer(seq)
+		return
+	}
+	now := s.p.clock.Now()
+	if o := s.orders[id]; o != nil {
+		o.answer(seq, now)
+	}
+	if seq == c.begun {
+		c.answered = now
 	}
 }
 
@@ -84,9 +94,8 @@ func (s *shard) ends(id int, seq uint32, answered bool) {
 func (s *shard) orderOf(id int) *order {
 	o := s.orders[id]
 	if o == nil {
-		c := &s.clients[id]
-		o = &order{since: c.begun}
-		o.begin(c.begun, c.begunAt)
+		begun := s.clients[id].begun
+		o = &order{since: begun, begun: begun}
 		if s.orders == nil {
 			s.orders = map[int]*order{}
 		}

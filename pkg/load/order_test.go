@@ -1,6 +1,10 @@
 package load
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/sseload/sseload/pkg/stream"
+)
 
 func TestOrder(t *testing.T) {
 	var never *order
@@ -10,11 +14,11 @@ func TestOrder(t *testing.T) {
 	// 3 is under way when 4 begins, and answered before 5 does, which 4 is not. Then
 	// two are always under way, and each is answered before the one after the next.
 	o := &order{since: 3, begun: 3}
-	o.begin(4, 0)
-	o.answer(3)
+	o.begin(4)
+	o.answer(3, 1)
 	for seq := uint32(5); seq < 20; seq++ {
-		o.begin(seq, 0)
-		o.answer(seq - 1)
+		o.begin(seq)
+		o.answer(seq - 1, 1)
 	}
 	for _, c := range []struct {
 		low, high uint32
@@ -30,42 +34,50 @@ func TestOrder(t *testing.T) {
 	}
 	// An answer that comes after ever so many others are under way.
 	for seq := uint32(20); seq < 60; seq++ {
-		o.begin(seq, 0)
+		o.begin(seq)
 	}
-	o.answer(19)
+	o.answer(19, 1)
 	if !o.none(19, 59) || o.none(19, 60) {
 		t.Error("19 was answered between 59 and 60")
 	}
 	// What is forgotten is not held against anybody.
 	for seq := uint32(60); seq < 200; seq++ {
-		o.begin(seq, 0)
-		o.answer(seq)
+		o.begin(seq)
+		o.answer(seq, 1)
 	}
-	o.answer(25) // too late to be remembered
+	o.answer(25, 1) // too late to be remembered
 	if !o.none(19, 150) || !o.none(25, 26) || o.none(198, 199) || !o.none(2+200-uint32(len(o.answered))-3, 199) {
 		t.Error("what is forgotten, or remembered, is told wrongly")
 	}
 }
 
-// TestBegunAt: when a message began is known of the sender's latest one, and of those
-// before that overlapped.
-func TestBegunAt(t *testing.T) {
-	s := &shard{clients: make([]client, 1)}
-	due := func(seq uint32) marker { return marker{seq: seq, nanos: int64(seq)} }
-	s.begins(0, 1, 1000)
-	if got := s.begunAt(0, due(1)); got != 1000 {
-		t.Errorf("the latest one began at %d", got)
-	}
-	s.ends(0, 1, true)
-	s.begins(0, 2, 2000)
-	if got := s.begunAt(0, due(1)); got != 1 {
-		t.Errorf("one that was answered before the next began, began at %d, want when it was due", got)
-	}
-	s.begins(0, 3, 3000)
-	s.begins(0, 4, 4000)
-	for seq, want := range map[uint32]int64{2: 2000, 3: 3000, 4: 4000} {
-		if got := s.begunAt(0, due(seq)); got != want {
-			t.Errorf("message %d began at %d, want %d", seq, got, want)
+// TestAnsweredAt: when a message was answered is known of the sender's latest one, and of
+// those before that overlapped.
+func TestAnsweredAt(t *testing.T) {
+	s := &shard{p: &Population{clock: stream.NewClock()}, clients: make([]client, 1)}
+	began := s.p.clock.Now()
+	check := func(seq uint32, answered, exactly bool) {
+		t.Helper()
+		at, ok := s.answeredAt(0, marker{seq: seq, nanos: int64(seq)})
+		if ok != answered || ok && (at >= began) != exactly {
+			t.Errorf("message %d: answered %v, at %d", seq, ok, at)
 		}
 	}
+	s.begins(0, 1)
+	check(1, false, false)
+	s.ends(0, 1, true)
+	check(1, true, true)
+	s.begins(0, 2)
+	check(1, true, false) // when it was due
+	check(2, false, false)
+	s.begins(0, 3)
+	s.begins(0, 4)
+	s.ends(0, 3, true)
+	check(2, false, false)
+	check(3, true, true)
+	check(4, false, false)
+	s.ends(0, 4, false)
+	check(4, false, false)
+	s.ends(0, 2, true)
+	check(2, true, true)
 }

@@ -55,7 +55,7 @@ type client struct {
 	sent     uint32 // the sequence number of its latest message
 	begun    uint32 // that of the latest one which has begun
 	underWay uint32 // of its messages
-	begunAt  int64  // when the latest one began, on the run's clock
+	answered int64  // when the latest one was, on the run's clock; 0 while it is under way
 	state    clientState
 	greeted  bool // has had its first event
 	back     bool // its stream is not its first
@@ -403,10 +403,10 @@ func (s *shard) Message(t stream.Tag, due int64) (target.Vars, bool) {
 	v.Iteration = int(seq)
 	s.roomOf(id).sends++
 	s.missed(id)
-	now := s.p.clock.Now()
-	s.begins(id, seq, now)
+	s.begins(id, seq)
 	s.recorder.Sends.Attempted++
 	s.live.begun.Add(1)
+	now := s.p.clock.Now()
 	if due == 0 {
 		due = now
 	} else {
@@ -526,7 +526,7 @@ func (s *shard) copy(id int, at stream.Stamp, m marker) {
 		return
 	}
 	s.received(id)
-	replayed := s.replayed(id, s.begunAt(sender, m))
+	replayed := s.replayed(id, sender, m)
 	late := s.late(id, at, m)
 	e := s.entry(id, s.place(sender))
 	switch e.receive(m.seq) {
@@ -587,7 +587,7 @@ func (s *shard) timestamp(id int, at stream.Stamp, data []byte) {
 	}
 	s.received(id)
 	s.lag(at)
-	s.arrived(id, at, sent, s.replayed(id, sent))
+	s.arrived(id, at, sent, s.clients[id].back && sent < s.clients[id].dialed)
 	if it := &s.iteration; !it.closed && s.waitsFor(id, it.seq) && sent >= it.begun-int64(time.Millisecond) { // else it is of an iteration before
 		s.entry(id, 0).highest++
 		s.less(1)

@@ -195,7 +195,7 @@ type Reconnect struct {
 	// Null when the scenario sends nothing, as are the figures below.
 	Missed *int64 `json:"missed"`
 	// Replayed copies came on a stream that was asked for only after their message
-	// had begun, for the first time; ReplayedTwice are those of [Delivery].Duplicate
+	// had been answered, for the first time; ReplayedTwice are those of [Delivery].Duplicate
 	// that came so.
 	Replayed      *int64 `json:"replayed"`
 	ReplayedTwice *int64 `json:"replayed_twice"` // null too when copies have no names
