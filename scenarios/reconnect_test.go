@@ -391,3 +391,29 @@ func TestReconnectParameters(t *testing.T) {
 		t.Errorf("%+v, %v", run.Reconnect, err)
 	}
 }
+
+// TestStreamsThatEndAllTheTime: most clients are away at any time, and the run goes on.
+func TestStreamsThatEndAllTheTime(t *testing.T) {
+	g := &gate{status: http.StatusNoContent, over: make(chan struct{})}
+	close(g.over) // streams end as soon as they have begun
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			g.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	env := &Env{Server: there{Site{Target: targetWithSend(t, server.URL, "/send"), Kind: "url"}}}
+	ask := faithful(12, stream.Auto)
+	ask.Timeout = 200 * time.Millisecond
+	run, err := Rooms{Load: ask, Iterations: 4}.Run(context.Background(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, run)
+	if d, r := run.Delivery, run.Reconnect; *d.Iterations != 4 || d.Received != 0 || *d.Lost != d.Expected || r.Reopened < 12 || r.GaveUp != 0 {
+		t.Errorf("%d iterations, account %+v, %d opened again, %d gave up", *d.Iterations, accountOf(d), r.Reopened, r.GaveUp)
+	}
+	if run.TotalNS > int64(30*time.Second) {
+		t.Errorf("it took %d ns", run.TotalNS)
+	}
+}

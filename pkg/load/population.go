@@ -78,6 +78,7 @@ type Population struct {
 	sendersPerRoom int
 	started        int64
 	seq            uint32
+	restless       bool // streams end all the time
 
 	connecting atomic.Bool
 	forsaken   atomic.Bool // the target is gone for good
@@ -391,12 +392,13 @@ type Iteration struct {
 	Failure *stream.Failure
 }
 
-// Await waits, when no client is open, until all who are away are back or will
-// never be, but no longer than the timeout from when the first one is. It returns
-// ctx's error, or [ErrGone].
+// Await waits, when more clients are away than open, until all are back or will never
+// be, but no longer than the timeout from when the first one is. Where that has passed
+// in vain once, streams end all the time, and it waits only when nobody is open. It
+// returns ctx's error, or [ErrGone].
 func (p *Population) Await(ctx context.Context) error {
-	if p.Live().Open > 0 {
-		return nil
+	if live := p.Live(); live.Away <= live.Open || p.restless && live.Open > 0 {
+		return p.Gone()
 	}
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
@@ -410,6 +412,7 @@ func (p *Population) Await(ctx context.Context) error {
 		select {
 		case <-ticker.C:
 		case <-over:
+			p.restless = true
 			return nil
 		case <-p.ended:
 			return p.why
