@@ -413,7 +413,7 @@ func TestStreamsThatEndAllTheTime(t *testing.T) {
 	if d, r := run.Delivery, run.Reconnect; *d.Iterations != 4 || d.Received != 0 || *d.Lost != d.Expected || r.Reopened < 12 || r.GaveUp != 0 {
 		t.Errorf("%d iterations, account %+v, %d opened again, %d gave up", *d.Iterations, accountOf(d), r.Reopened, r.GaveUp)
 	}
-	if run.TotalNS > int64(30*time.Second) {
+	if run.TotalNS > int64(20*time.Second) {
 		t.Errorf("it took %d ns", run.TotalNS)
 	}
 }

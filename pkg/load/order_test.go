@@ -18,7 +18,7 @@ func TestOrder(t *testing.T) {
 	o.answer(3, 1)
 	for seq := uint32(5); seq < 20; seq++ {
 		o.begin(seq)
-		o.answer(seq - 1, 1)
+		o.answer(seq-1, 1)
 	}
 	for _, c := range []struct {
 		low, high uint32

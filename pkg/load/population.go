@@ -81,7 +81,8 @@ type Population struct {
 	restless       bool // streams end all the time
 
 	connecting atomic.Bool
-	forsaken   atomic.Bool // the target is gone for good
+	forsaken   atomic.Bool  // the target is gone for good
+	back       atomic.Int64 // how often a client came back
 
 	vacancyMu sync.Mutex
 	vacancy   *time.Timer // runs while nobody is open
@@ -267,6 +268,7 @@ func (p *Population) wait(delay time.Duration) {
 
 // occupied is called when a client has come back.
 func (p *Population) occupied() {
+	p.back.Add(1)
 	p.vacancyMu.Lock()
 	defer p.vacancyMu.Unlock()
 	if p.vacancy != nil {
@@ -277,10 +279,12 @@ func (p *Population) occupied() {
 
 // stopWaiting has wait do nothing any more.
 func (p *Population) stopWaiting() {
-	p.occupied()
 	p.vacancyMu.Lock()
 	defer p.vacancyMu.Unlock()
 	p.closed = true
+	if p.vacancy != nil {
+		p.vacancy.Stop()
+	}
 }
 
 // Forsake says that the target has ended for good: when no client is open any more,
@@ -403,8 +407,9 @@ func (p *Population) Await(ctx context.Context) error {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	var over <-chan time.Time
+	back := p.back.Load()
 	for p.Live().Away > 0 {
-		if over == nil && p.Live().Open > 0 {
+		if over == nil && (p.Live().Open > 0 || p.back.Load() != back) {
 			timer := time.NewTimer(p.cfg.Timeout)
 			defer timer.Stop()
 			over = timer.C
