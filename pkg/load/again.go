@@ -150,7 +150,7 @@ func (s *shard) cameBack(id int, t stream.Timing) {
 	r.LastOpen = max(r.LastOpen, t.Opened)
 	r.Downtime.Record(t.Opened - s.away[id].since)
 	c.back, c.greeted = true, true
-	c.missed = s.outstanding(id)
+	s.excuse(id)
 	c.dialed = t.Requested
 	if c.dialed == 0 {
 		c.dialed = t.Dialed
@@ -158,16 +158,44 @@ func (s *shard) cameBack(id int, t stream.Timing) {
 	s.returned(id)
 }
 
-// outstanding is how many copies client id has not had of the messages that were sent.
-func (s *shard) outstanding(id int) uint32 {
+// excuse has nobody wait for the copies of messages so far that client id has not had:
+// they come by replay, or never.
+func (s *shard) excuse(id int) {
 	if s.p.cfg.Payload == Timestamp {
-		return 0 // nobody knows
+		return // they have no names
 	}
-	n := s.roomOf(id).sends
+	from, _ := s.members(id)
 	for place := range s.p.sendersPerRoom {
-		n -= min(n, s.entry(id, place).count())
+		sender := from + place
+		if s.p.sendersPerRoom == 1 {
+			sender = int(s.roomOf(id).sender)
+		}
+		if sender >= 0 && sender < len(s.clients) {
+			s.entry(id, place).excused = s.clients[sender].begun
+		}
 	}
-	return n
+}
+
+// awaitsReplay reports whether a client that came back may still get copies that it
+// missed.
+func (s *shard) awaitsReplay() bool {
+	for id := range s.clients {
+		c := &s.clients[id]
+		if !c.back || c.state != isOpen {
+			continue
+		}
+		if s.p.cfg.Payload == Timestamp {
+			return true // nobody knows
+		}
+		had := uint32(0)
+		for place := range s.p.sendersPerRoom {
+			had += s.entry(id, place).count()
+		}
+		if had < s.roomOf(id).sends {
+			return true
+		}
+	}
+	return false
 }
 
 // returned ends client id's absence.
@@ -185,8 +213,7 @@ func (s *shard) missed(id int) {
 		return
 	}
 	for member, to := s.members(id); member < to; member++ {
-		if c := &s.clients[member]; c.state == away {
-			c.missed++
+		if s.clients[member].state == away {
 			s.recorder.Reconnect.Missed++
 		}
 	}

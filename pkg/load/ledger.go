@@ -4,6 +4,7 @@ package load
 // sequence numbers, exactly, in 16 bytes as long as all arrive in order.
 type entry struct {
 	highest uint32 // highest sequence number seen; they start at 1
+	excused uint32 // those up to this one are not waited for
 	gaps    *gaps  // those below it that were not seen; nil when there are none
 }
 
@@ -55,6 +56,22 @@ func (e *entry) has(seq uint32) bool {
 	}
 	_, missing := e.gaps.find(seq)
 	return !missing
+}
+
+// owes is how many sequence numbers up to last are still to be waited for.
+func (e *entry) owes(last uint32) int {
+	n := 0
+	if from := max(e.highest, e.excused); last > from {
+		n = int(last - from)
+	}
+	if e.gaps == nil {
+		return n
+	}
+	for i := len(e.gaps.spans) - 1; i >= 0 && e.gaps.spans[i].last > e.excused; i-- {
+		s := e.gaps.spans[i]
+		n += int(s.last - max(s.first, e.excused+1) + 1)
+	}
+	return n
 }
 
 // count is how many different sequence numbers were received.

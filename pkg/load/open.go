@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sseload/sseload/pkg/stream"
@@ -139,7 +140,7 @@ func (s *shard) turns() []int32 {
 			if place == 0 {
 				s.rooms[i].sender = s.firstOpen(from, to)
 			}
-			if id := from + place; id < to && s.sends(id) && s.clients[id].state == isOpen {
+			if id := from + place; id < to && s.sends(id) && s.clients[id].state != dropped {
 				order = append(order, int32(id))
 			}
 		}
@@ -215,26 +216,46 @@ func (p *Population) each(f func(*shard)) {
 // Drain waits, once the sending is over, until every send has an outcome and every
 // copy that is still to come has arrived, but no longer than most. Then slow readers
 // are let read freely, and it waits for theirs, again no longer than most and only
-// as long as anything comes. Clients that are away when it begins are waited for too: a
-// server that keeps messages will have theirs. Once ctx is done no further send begins, and it waits for
+// as long as anything comes. Clients that are away when it begins are waited for too, and
+// then, as long as anything comes, for what a server has kept for those that came back. Once ctx is done no further send begins, and it waits for
 // at most grace more; the error is then ctx's. It returns early when nobody is left.
 // What has not arrived when it returns is lost, unless it comes before Close.
 func (p *Population) Drain(ctx context.Context, most, grace time.Duration) error {
 	p.each((*shard).expectBack)
 	p.await(ctx, most, grace, func() bool { return p.owed(false) <= 0 })
 	p.each((*shard).stopOffering)
+	if p.cfg.Reconnect != nil {
+		p.await(ctx, most, grace, p.silence(p.replayed))
+	}
 	if p.cfg.Slow.Count == 0 {
 		return ctx.Err()
 	}
 	p.readFreely()
+	p.await(ctx, most, grace, p.silence(func() bool { return p.owed(true) <= 0 }))
+	return ctx.Err()
+}
+
+// silence reports whether done, or nothing has come for as long as says that nothing
+// will.
+func (p *Population) silence(done func() bool) func() bool {
 	last, idle := p.Live().Activity, time.Now()
-	p.await(ctx, most, grace, func() bool {
+	return func() bool {
 		if now := p.Live().Activity; now != last {
 			last, idle = now, time.Now()
 		}
-		return p.owed(true) <= 0 || time.Since(idle) > drainIdle
+		return done() || time.Since(idle) > drainIdle
+	}
+}
+
+// replayed reports whether no client may still get copies that it missed.
+func (p *Population) replayed() bool {
+	var waiting atomic.Bool
+	p.each(func(s *shard) {
+		if s.awaitsReplay() {
+			waiting.Store(true)
+		}
 	})
-	return ctx.Err()
+	return !waiting.Load()
 }
 
 // await waits until done, but no longer than most, than grace from when ctx is done,
@@ -293,15 +314,18 @@ func (s *shard) owed(slow bool) int {
 		if !waits(id) {
 			continue
 		}
-		total += int(s.roomOf(id).sends) - int(s.clients[id].missed)
-		for place := range s.p.sendersPerRoom {
-			total -= int(s.entry(id, place).count())
+		from, to := s.members(id)
+		for sender := from; sender < to; sender++ {
+			if s.sends(sender) {
+				total += s.entry(id, s.place(sender)).owes(s.clients[sender].begun)
+			}
 		}
 	}
-	for _, f := range s.failures { // whose copies nobody waits for
+	for _, f := range s.forgiven {
 		from, to := s.members(f.sender)
 		for id := from; id < to; id++ {
-			if waits(id) && !s.entry(id, s.place(f.sender)).has(f.seq) {
+			e := s.entry(id, s.place(f.sender))
+			if waits(id) && f.seq > e.excused && f.seq <= s.clients[f.sender].begun && !e.has(f.seq) {
 				total--
 			}
 		}
@@ -309,9 +333,13 @@ func (s *shard) owed(slow bool) int {
 	return total
 }
 
-// owedInAll is owed where copies have no names, and the sum of them has to do.
+// owedInAll is owed where copies have no names, and the sum of them has to do. Once a
+// client has lost its stream not even that is known.
 func (s *shard) owedInAll(slow bool) int {
-	total := -int(s.recorder.Delivery.Received) - int(s.recorder.Reconnect.Missed)
+	if s.recorder.Reconnect.Clients > 0 {
+		return 0
+	}
+	total := -int(s.recorder.Delivery.Received)
 	if !slow {
 		total += int(s.recorder.Slow.Received)
 	}
@@ -326,18 +354,18 @@ func (s *shard) owedInAll(slow bool) int {
 	return max(0, total)
 }
 
-// failure is a send that failed.
-type failure struct {
+// unsent is a message that failed, or was called off.
+type unsent struct {
 	sender int
 	seq    uint32
 }
 
-// mostFailures bounds how many are remembered. The copies of others are waited for.
-const mostFailures = 10_000
+// mostForgiven bounds how many are remembered. The copies of others are waited for.
+const mostForgiven = 10_000
 
-func (s *shard) keepFailure(sender int, seq uint32) {
-	s.roomOf(sender).failed++
-	if len(s.failures) < mostFailures {
-		s.failures = append(s.failures, failure{sender, seq})
+// forgive has nobody wait for the copies of a message that failed or was called off.
+func (s *shard) forgive(sender int, seq uint32) {
+	if len(s.forgiven) < mostForgiven {
+		s.forgiven = append(s.forgiven, unsent{sender, seq})
 	}
 }

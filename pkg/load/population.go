@@ -83,6 +83,7 @@ type Population struct {
 	connecting atomic.Bool
 	forsaken   atomic.Bool  // the target is gone for good
 	back       atomic.Int64 // how often a client came back
+	dueBack    atomic.Int64 // when the one who left last while others were connected tries again
 
 	vacancyMu sync.Mutex
 	vacancy   *time.Timer // runs while nobody is open
@@ -236,6 +237,7 @@ func (p *Population) noneOpened(f *stream.Failure) { p.end(fmt.Errorf("%w: %w", 
 // tries again, after delay at the latest.
 func (p *Population) emptied(delay time.Duration) {
 	if p.connecting.Load() {
+		p.dueBack.Store(p.clock.Now() + int64(delay))
 		return
 	}
 	switch live := p.Live(); {
@@ -349,7 +351,7 @@ func (p *Population) Connect(ctx context.Context) error {
 		select {
 		case <-p.arrived:
 			p.connecting.Store(false)
-			p.emptied(0)
+			p.emptied(time.Duration(max(0, p.dueBack.Load()-p.clock.Now())))
 			return p.Gone()
 		case <-ticks:
 			for _, s := range p.shards {

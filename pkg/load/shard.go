@@ -29,7 +29,7 @@ type shard struct {
 	// sendConnections bounds how many of those are under way.
 	sendConnections int
 	orders          map[int]*order // of the senders that have one
-	failures        []failure      // the first mostFailures
+	forgiven        []unsent       // the first mostForgiven
 	draining        bool           // the sending is over, and slow readers read freely
 	frozen          bool           // the account is closed
 	recorder        recorder
@@ -50,7 +50,6 @@ type shard struct {
 type client struct {
 	dialed   int64  // the first time; once it has come back, when the stream was asked for that it has
 	awaited  uint32 // the iteration whose copies are waited for
-	missed   uint32 // copies that it had not had when it came back, and has not had since; while it is away, of the messages since
 	gaveUp   uint32 // the iteration in which its send failed
 	sent     uint32 // the sequence number of its latest message
 	begun    uint32 // that of the latest one which has begun
@@ -364,11 +363,14 @@ func (s *shard) reserve() {
 // other.
 func (s *shard) waitsForSends() bool { return s.p.cfg.Slow.Count > 0 }
 
-// firstOpen is the first client between from and to that is open, or -1.
+// firstOpen is the first client between from and to that is open, or else the first one
+// that will be again, or -1.
 func (s *shard) firstOpen(from, to int) int32 {
-	for id := from; id < to; id++ {
-		if s.clients[id].state == isOpen {
-			return int32(id)
+	for _, state := range []clientState{isOpen, away} {
+		for id := from; id < to; id++ {
+			if s.clients[id].state == state {
+				return int32(id)
+			}
 		}
 	}
 	return -1
@@ -395,6 +397,7 @@ func (s *shard) Message(t stream.Tag, due int64) (target.Vars, bool) {
 		return target.Vars{}, false
 	}
 	if s.calledOff(seq) {
+		s.forgive(id, seq)
 		s.pending--
 		s.unsent(seq, id)
 		return target.Vars{}, false
@@ -453,7 +456,8 @@ func (s *shard) Sent(t stream.Tag, elapsed time.Duration, f *stream.Failure) {
 		return
 	}
 	s.live.unsent.Add(1)
-	s.keepFailure(id, seq)
+	s.roomOf(id).failed++
+	s.forgive(id, seq)
 	if o := s.offering; o != nil && o.failure == nil {
 		o.failure = f
 	}
@@ -609,9 +613,6 @@ func (s *shard) arrived(id int, at stream.Stamp, due int64, replayed bool) {
 	if replayed {
 		s.recorder.Reconnect.Replayed++
 		s.recorder.Reconnect.Replay.Record(when - due)
-		if c := &s.clients[id]; c.missed > 0 {
-			c.missed--
-		}
 	}
 	if s.isSlow(id) {
 		s.arrivedSlowly(when - due)
