@@ -19,6 +19,9 @@ func (s *session) recordAffinity(t *load.Totals) {
 		By: asked.By.String(), Name: asked.Name, Backends: []result.Backend{},
 		Other: b.Other, Unknown: b.Unknown, Rooms: b.Rooms, RoomsSplit: b.Split, Moved: b.Moved,
 	}
+	if !s.site.Target.AddressesRooms() {
+		out.Rooms, out.RoomsSplit = 0, 0 // there are none
+	}
 	for _, name := range slices.Sorted(maps.Keys(b.Clients)) {
 		out.Backends = append(out.Backends, result.Backend{Name: name, Clients: b.Clients[name]})
 	}

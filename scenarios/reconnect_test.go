@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -415,5 +416,207 @@ func TestStreamsThatEndAllTheTime(t *testing.T) {
 	}
 	if run.TotalNS > int64(20*time.Second) {
 		t.Errorf("it took %d ns", run.TotalNS)
+	}
+}
+
+// tardy is a server of many rooms, which delivers each message half a second after it
+// came. Once, it ends the stream of room 0, and refuses that room's messages until its
+// client is back.
+type tardy struct {
+	mu      sync.Mutex
+	members map[string]chan string
+	cut     bool
+	away    bool
+	refused int
+}
+
+func (s *tardy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	room := r.FormValue("room")
+	if r.Method == http.MethodPost {
+		s.post(w, r, room)
+		return
+	}
+	messages := make(chan string, 100)
+	s.mu.Lock()
+	s.members[room] = messages
+	if room == "0" {
+		s.away = false
+	}
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", "text/event-stream")
+	fmt.Fprint(w, "retry: 300\n\n")
+	flusher := http.NewResponseController(w)
+	_ = flusher.Flush() // the client may be gone, here and below
+	for {
+		select {
+		case m := <-messages:
+			fmt.Fprintf(w, "data: %s\n\n", m)
+			_ = flusher.Flush()
+			if s.cuts(room) {
+				return
+			}
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (s *tardy) cuts(room string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if room != "0" || s.cut {
+		return false
+	}
+	s.cut, s.away = true, true
+	return true
+}
+
+func (s *tardy) post(w http.ResponseWriter, r *http.Request, room string) {
+	body := make([]byte, r.ContentLength)
+	if _, err := io.ReadFull(r.Body, body); err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if room == "0" && s.away {
+		s.refused++
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	time.AfterFunc(500*time.Millisecond, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.members[room] <- string(body)
+	})
+}
+
+// TestOneClientsLossIsNotAnothers: that sends of a room failed while its client was away
+// does not shorten the wait for others' copies.
+func TestOneClientsLossIsNotAnothers(t *testing.T) {
+	for _, payload := range []load.PayloadKind{load.Marker, load.Timestamp} {
+		s := &tardy{members: map[string]chan string{}}
+		server := httptest.NewServer(s)
+		t.Cleanup(server.Close)
+		t.Cleanup(server.CloseClientConnections)
+		env := &Env{Server: there{Site{Target: targetWithSend(t, server.URL, "/?room={room}"), Kind: "url"}}}
+		ask := faithful(4, stream.Auto)
+		ask.RoomSize = 1
+		run, err := Rooms{Load: ask, Arrivals: &load.Arrivals{Rate: 40}, Duration: 1500 * time.Millisecond, Payload: payload}.Run(context.Background(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, run)
+		s.mu.Lock()
+		refused := int64(s.refused)
+		s.mu.Unlock()
+		d := run.Delivery
+		if refused == 0 || d.Sends.Failed != refused || run.Reconnect.Reopened != 1 {
+			t.Fatalf("%d refused, %d failed, %d opened again", refused, d.Sends.Failed, run.Reconnect.Reopened)
+		}
+		if payload == load.Timestamp {
+			continue
+		}
+		for _, c := range d.Clients {
+			if c.Client != 0 {
+				t.Errorf("client %d lost %d", c.Client, c.Lost)
+			}
+		}
+		if *d.Lost < refused || run.TotalNS > int64(30*time.Second) {
+			t.Errorf("%d refused, %d lost, in %d ns", refused, *d.Lost, run.TotalNS)
+		}
+	}
+}
+
+// TestReplayThatTakesItsTime is waited for at the end.
+func TestReplayThatTakesItsTime(t *testing.T) {
+	var mu sync.Mutex
+	var log []string
+	streams := 0
+	var live chan string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			body := make([]byte, r.ContentLength)
+			if _, err := io.ReadFull(r.Body, body); err == nil {
+				mu.Lock()
+				log = append(log, string(body))
+				live <- string(body)
+				mu.Unlock()
+			}
+			return
+		}
+		own := make(chan string, 100)
+		mu.Lock()
+		streams++
+		n := streams
+		live = own
+		mu.Unlock()
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "retry: 100\n\n")
+		flusher := http.NewResponseController(w)
+		_ = flusher.Flush() // the client may be gone, here and below
+		if n == 1 {
+			<-own // which is lost with the stream
+			return
+		}
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case <-r.Context().Done():
+		}
+		mu.Lock()
+		for _, m := range log {
+			fmt.Fprintf(w, "data: %s\n\n", m)
+		}
+		mu.Unlock()
+		_ = flusher.Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	env := &Env{Server: there{Site{Target: targetWithSend(t, server.URL, "/send"), Kind: "url"}}}
+	run, err := Rooms{Load: faithful(1, stream.Auto), Iterations: 1}.Run(context.Background(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, run)
+	if got, want := accountOf(run.Delivery), (account{expected: 1, received: 1}); got != want || *run.Reconnect.Replayed != 1 {
+		t.Errorf("account %+v, want %+v; %d replayed", got, want, *run.Reconnect.Replayed)
+	}
+}
+
+// TestRoomsThatAreAwayAtFirst: a room whose clients have all lost their stream when the
+// sending begins has a sender all the same.
+func TestRoomsThatAreAwayAtFirst(t *testing.T) {
+	for _, arrivals := range []*load.Arrivals{nil, {Rate: 40}} {
+		s := &tardy{members: map[string]chan string{}, cut: true}
+		var ended atomic.Bool
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet && r.FormValue("room") == "0" && !ended.Swap(true) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				fmt.Fprint(w, "retry: 500\n\n")
+				return
+			}
+			s.ServeHTTP(w, r)
+		}))
+		t.Cleanup(server.Close)
+		t.Cleanup(server.CloseClientConnections)
+		env := &Env{Server: there{Site{Target: targetWithSend(t, server.URL, "/?room={room}"), Kind: "url"}}}
+		ask := faithful(4, stream.Auto)
+		ask.RoomSize = 1
+		ask.Ramp = load.Ramp{Rate: 20, Concurrency: 4} // so that the first end is seen before the last client opens
+		rooms := Rooms{Load: ask, Iterations: 3, Arrivals: arrivals}
+		if arrivals != nil {
+			rooms.Iterations, rooms.Duration = 0, time.Second
+		}
+		run, err := rooms.Run(context.Background(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, run)
+		if want := run.Delivery.Sends.Attempted; run.Delivery.Expected != want || arrivals == nil && want != 12 || arrivals != nil && want != 40 {
+			t.Errorf("%d sends, %d copies expected", want, run.Delivery.Expected)
+		}
+		if *run.Reconnect.Missed == 0 {
+			t.Error("the room was not away")
+		}
 	}
 }

@@ -347,7 +347,8 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, totals *load
 		run.Notes = append(run.Notes, "the target's process could not be observed (name it with --target-pid): CPU Avg is the generator's")
 	}
 	if s.tree != nil && s.tree.Gone() {
-		run.Notes = append(run.Notes, "the target's process ended during the run: its CPU time and memory are those until then")
+		run.TargetProcess.CPUPercent = nil // over which part of the phase is not known
+		run.Notes = append(run.Notes, "the target's process ended during the run: what it took until then does not say what a copy costs")
 	}
 	if totals.Connect.Attempted < s.ask.Clients && !run.Interrupted {
 		run.Notes = append(run.Notes, fmt.Sprintf("%d of %d clients were not tried any more", s.ask.Clients-totals.Connect.Attempted, s.ask.Clients))
@@ -414,6 +415,9 @@ func (s *session) timePerClient(seen observe.Report, totals *load.Totals) {
 	target := func(p observe.Phase) *float64 { return p.TargetCPUPercent }
 	opened, copies := int64(totals.Connect.Opened), totals.Delivery.Received
 	g, t := &s.run.Generator, &s.run.TargetProcess
+	if s.tree != nil && s.tree.Gone() {
+		target = func(observe.Phase) *float64 { return nil }
+	}
 	g.CPUPerConnectNS = share(opened, generator, phaseConnect)
 	t.CPUPerConnectNS = share(opened, target, phaseConnect)
 	// What a drain too short to tell cost is next to nothing.

@@ -162,6 +162,22 @@ const (
 	bearerGrace = time.Second
 )
 
+// mostTokenBytes bounds what a command prints.
+const mostTokenBytes = 64 << 20
+
+var errTooManyTokens = fmt.Errorf("it printed more than %d MiB", mostTokenBytes>>20)
+
+// tokenBuffer takes what a command prints, up to that bound.
+type tokenBuffer struct{ text bytes.Buffer }
+
+// Write implements [io.Writer].
+func (b *tokenBuffer) Write(p []byte) (int, error) {
+	if b.text.Len()+len(p) > mostTokenBytes {
+		return 0, errTooManyTokens
+	}
+	return b.text.Write(p)
+}
+
 // runForTokens runs command, for limit at most, and returns what it prints.
 func runForTokens(ctx context.Context, command string, clients int, limit time.Duration) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, limit)
@@ -169,17 +185,19 @@ func runForTokens(ctx context.Context, command string, clients int, limit time.D
 	cmd := shell(limited, command)
 	cmd.Env = append(os.Environ(), environmentPrefix+"CLIENTS="+strconv.Itoa(clients))
 	cmd.WaitDelay = bearerGrace
-	var out bytes.Buffer
+	var out tokenBuffer
 	said := &lastWords{}
 	cmd.Stdout, cmd.Stderr = &out, said
 	err := cmd.Run()
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.Is(err, errTooManyTokens):
+		return nil, &hinted{fmt.Errorf("--bearer-command: %w", err), "it is to print a token for each client and to end"}
 	case limited.Err() != nil:
 		return nil, &hinted{fmt.Errorf("--bearer-command was not done within %s", limit), "write the tokens to a file first, and use --bearer-file"}
 	case err == nil:
-		return out.Bytes(), nil
+		return out.text.Bytes(), nil
 	}
 	if text := said.last(); text != "" {
 		return nil, fmt.Errorf("--bearer-command: %w: %s", err, oneLine(text))

@@ -389,7 +389,20 @@ func (f *loadFlags) execute(parent context.Context, a *App, s scenarios.Server, 
 	if runErr == nil && f.strict {
 		return trusted(runs)
 	}
+	if errors.Is(runErr, load.ErrGone) && toldToStay(runs) {
+		return &hinted{runErr, "clients that wanted to come back were answered with a status other than 200, which ends an EventSource for good: " +
+			"whatever stands before a server that is restarted must refuse connections, or hold them"}
+	}
 	return explain(runErr)
+}
+
+// toldToStay reports whether clients of the last run were told never to come again.
+func toldToStay(runs []result.Run) bool {
+	if len(runs) == 0 {
+		return false
+	}
+	again := runs[len(runs)-1].Reconnect
+	return again != nil && again.GaveUp > 0
 }
 
 // trusted is the error of runs that cannot be, of which there are some.

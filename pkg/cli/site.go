@@ -405,7 +405,7 @@ func explain(err error) error {
 	case f.Class == stream.Proxy, f.Proxied && (f.Status == 502 || f.Status == 504):
 		hint = checkProxy
 	case f.Class == stream.Status && (f.Status == 401 || f.Status == 403):
-		hint = "give credentials with --bearer, --user, --cookie or -H"
+		hint = "credentials are missing, or refused: see --bearer, --bearer-file, --jwt-secret, --user, --cookie and -H"
 	case f.Class == stream.Status && f.Status == 204:
 		hint = "with 204 a server tells clients not to connect again: is this the right path?"
 	case f.Class == stream.Status && f.Status == 400:

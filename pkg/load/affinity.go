@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"slices"
+	"time"
 
 	"github.com/sseload/sseload/pkg/stream"
 	"github.com/sseload/sseload/pkg/target"
@@ -44,7 +45,7 @@ type Backends struct {
 	Other                      int            // clients on backends beyond those
 	Unknown                    int            // clients of which it does not show
 	Rooms                      int            // with a client that opened
-	Split                      int            // of those, with clients on more than one backend
+	Split                      int            // of those, with open clients on more than one backend at some time
 	Moved                      int            // clients that came back to another backend
 	LostInSplit, LostElsewhere int64          // copies, by whether their room is one of Split
 }
@@ -60,7 +61,7 @@ const (
 type whereabouts struct {
 	names []string
 	of    []place // by client; nil: nobody asks
-	split []bool  // by room, once the run is over
+	split []bool  // by room: open members were on several at some time
 }
 
 // place is where a client is, and whether it was elsewhere before.
@@ -82,7 +83,9 @@ func (s *shard) hears() bool {
 // head is told of each response.
 func (s *shard) head(v target.Vars, h stream.ResponseHead) {
 	if s.where.of != nil && !h.Send && h.Status == 200 && !s.frozen {
-		s.where.locate(v.Client-s.first, s.backend(v, h))
+		id := v.Client - s.first
+		s.where.locate(id, s.backend(v, h))
+		s.compare(id)
 	}
 	if jar := s.p.cfg.Target.Jar; jar != nil {
 		jar.Keep(v.Client, h.URL, h.Fields)
@@ -101,7 +104,7 @@ func (s *shard) backend(v target.Vars, h stream.ResponseHead) string {
 		return ""
 	}
 	for _, c := range target.SetCookies(h.Fields) {
-		if c.Name == name && c.MaxAge >= 0 {
+		if gone := !c.Expires.IsZero() && c.Expires.Before(time.Now()); c.Name == name && c.MaxAge >= 0 && (!gone || c.MaxAge > 0) {
 			return c.Value
 		}
 	}
@@ -112,11 +115,29 @@ func (s *shard) backend(v target.Vars, h stream.ResponseHead) string {
 // locate notes that client id is on the backend called name.
 func (w *whereabouts) locate(id int, name string) {
 	before, now := w.of[id], w.placeOf(name)
+	if now == unknownPlace {
+		return
+	}
 	mark := before & movedMark
-	if b := before.backend(); b != unknownPlace && now != unknownPlace && b != now {
+	if b := before.backend(); b != unknownPlace && b != now {
 		mark = movedMark
 	}
 	w.of[id] = now | mark
+}
+
+// compare notes whether client id, who is about to open, is elsewhere than another of
+// its room who is open. Backends beyond those with a name are taken for different ones.
+func (s *shard) compare(id int) {
+	at := s.where.of[id].backend()
+	for other, to := s.members(id); other < to && at != unknownPlace; other++ {
+		if s.clients[other].state != isOpen || other == id {
+			continue
+		}
+		if there := s.where.of[other].backend(); there != unknownPlace && (there != at || at == otherPlace) {
+			s.where.split[id/s.p.cfg.RoomSize] = true
+			return
+		}
+	}
 }
 
 func (w *whereabouts) placeOf(name string) place {
@@ -143,23 +164,13 @@ func (s *shard) findWhereabouts() {
 		return
 	}
 	b := &s.recorder.Backends
-	s.where.split = make([]bool, len(s.rooms))
 	for r := range s.rooms {
 		from, to := s.members(r * s.p.cfg.RoomSize)
-		first, any := unknownPlace, false
+		any := false
 		for id := from; id < to; id++ {
-			if state := s.clients[id].state; state == notDialed || state == opening || state == failed {
-				continue
-			}
-			any = true
-			p := s.where.of[id]
-			s.count(p)
-			switch at := p.backend(); {
-			case at == unknownPlace:
-			case first == unknownPlace:
-				first = at
-			case first != at:
-				s.where.split[r] = true
+			if s.clients[id].opened() {
+				any = true
+				s.count(s.where.of[id])
 			}
 		}
 		if any {

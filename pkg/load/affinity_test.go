@@ -30,7 +30,8 @@ func TestWhereabouts(t *testing.T) {
 		{"moved", []string{"b1", "b2"}, "b2", true},
 		{"there and back", []string{"b1", "b2", "b1"}, "b1", true},
 		{"shows late", []string{"", "b1"}, "b1", false},
-		{"shows no more", []string{"b1", ""}, "", false},
+		{"shows no more", []string{"b1", ""}, "b1", false},
+		{"shows again elsewhere", []string{"b1", "", "b2"}, "b2", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := whereabouts{of: make([]place, 1)}
@@ -222,5 +223,50 @@ func TestEveryRunHasItsOwnCookies(t *testing.T) {
 		if first, second := <-cookies, <-cookies; first != "/events" || second != "/sayid=0" {
 			t.Errorf("subscribed at %q, sent to %q", first, second)
 		}
+	}
+}
+
+// TestRoomsThatWereSplit: what counts is who is open at the same time.
+func TestRoomsThatWereSplit(t *testing.T) {
+	type step struct {
+		id   int
+		name string // of the backend that it opens on; empty: it leaves
+	}
+	for _, c := range []struct {
+		name  string
+		steps []step
+		split bool
+	}{
+		{"together", []step{{0, "a"}, {1, "a"}}, false},
+		{"apart", []step{{0, "a"}, {1, "b"}}, true},
+		{"apart once", []step{{0, "a"}, {1, "b"}, {1, ""}, {1, "a"}}, true},
+		{"all moved on together", []step{{0, "a"}, {1, "a"}, {0, ""}, {1, ""}, {0, "b"}, {1, "b"}}, false},
+		{"in another room", []step{{0, "a"}, {2, "b"}}, false},
+	} {
+		s := &shard{
+			p:       &Population{cfg: Config{Clients: 4, RoomSize: 2}},
+			clients: make([]client, 4), rooms: make([]room, 2),
+			where: whereabouts{of: make([]place, 4), split: make([]bool, 2)},
+		}
+		for _, at := range c.steps {
+			if at.name == "" {
+				s.clients[at.id].state = away
+				continue
+			}
+			s.where.locate(at.id, at.name)
+			s.compare(at.id)
+			s.clients[at.id].state = isOpen
+		}
+		if s.where.split[0] != c.split {
+			t.Errorf("%s: split %v", c.name, s.where.split)
+		}
+	}
+	s := &shard{
+		p: &Population{cfg: Config{Clients: 2, RoomSize: 2}}, clients: make([]client, 2), rooms: make([]room, 1),
+		where: whereabouts{of: []place{otherPlace, otherPlace}, split: make([]bool, 1)},
+	}
+	s.clients[0].state = isOpen
+	if s.compare(1); !s.where.split[0] {
+		t.Error("backends without a name are taken for one")
 	}
 }

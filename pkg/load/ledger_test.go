@@ -75,3 +75,25 @@ func TestEntryIsSmall(t *testing.T) {
 		t.Errorf("%v allocations for a copy in order", n)
 	}
 }
+
+// TestEntryOwes holds what is owed against the obvious way to count it.
+func TestEntryOwes(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 500 {
+		var e entry
+		for range random.IntN(40) {
+			e.receive(1 + random.Uint32N(60))
+		}
+		last := max(e.highest, random.Uint32N(70))
+		e.excused = random.Uint32N(70)
+		want := 0
+		for seq := uint32(1); seq <= last; seq++ {
+			if seq > e.excused && !e.has(seq) {
+				want++
+			}
+		}
+		if got := e.owes(last); got != want {
+			t.Fatalf("%d owed of %d, %d excused, want %d: %+v", got, last, e.excused, want, e.gaps)
+		}
+	}
+}

@@ -170,7 +170,7 @@ func (s *shard) start(endRoom, sendConnections int) error {
 		s.rooms[i].sender = -1
 	}
 	if p.cfg.Affinity.By != NoAffinity {
-		s.where.of = make([]place, n)
+		s.where.of, s.where.split = make([]place, n), make([]bool, len(s.rooms))
 	}
 	cfg := stream.Config{
 		Target: p.cfg.Target, Clients: n, Handler: s, Clock: p.clock, Timeout: p.cfg.Timeout,
@@ -217,7 +217,11 @@ func (p *Population) depart(f func(*shard)) {
 // others need not be tried.
 func (p *Population) hopeless() bool {
 	live := p.Live()
-	return live.Opened == 0 && live.Failed >= int64(min(hopelessAfter, p.cfg.Clients))
+	failed := live.Failed
+	if failed < int64(p.cfg.Clients) {
+		failed -= live.limited // those that share a connection with them may still open
+	}
+	return live.Opened == 0 && failed >= int64(min(hopelessAfter, p.cfg.Clients))
 }
 
 // end says why there is nobody to go on with. Only the first call counts.
@@ -552,6 +556,7 @@ type Live struct {
 	Activity int64 // events and responses, of whatever kind
 
 	present int64 // Open + Away, at one moment
+	limited int64 // of Failed, those beyond a limit of streams
 }
 
 // Live may be called at any time from any goroutine.
@@ -560,6 +565,7 @@ func (p *Population) Live() Live {
 	for _, s := range p.shards {
 		l.Open += s.live.open.Load()
 		l.present += s.live.present.Load()
+		l.limited += s.live.limited.Load()
 		l.Opened += s.live.opened.Load()
 		l.Failed += s.live.failed.Load()
 		l.Dropped += s.live.dropped.Load()

@@ -42,7 +42,7 @@ type shard struct {
 	payload []byte
 
 	live struct { // read by others while the run goes on
-		open, present, opened, failed, dropped, received, begun, sent, unsent, activity atomic.Int64
+		open, present, opened, failed, limited, dropped, received, begun, sent, unsent, activity atomic.Int64
 	}
 }
 
@@ -220,6 +220,9 @@ func (s *shard) Closed(id int, f *stream.Failure) {
 		c.state = failed
 		s.recorder.Connect.Failures[key]++
 		s.live.failed.Add(1)
+		if f.Class == stream.StreamLimit {
+			s.live.limited.Add(1)
+		}
 		if s.p.hopeless() {
 			s.ramp.allowed = 0 // at once; the other shards are told
 			s.p.noneOpened(f)

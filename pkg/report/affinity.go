@@ -95,6 +95,9 @@ func shortened(name string) string {
 	return string(r[:longestBackend-end-1]) + "…" + string(r[len(r)-end:])
 }
 
+// shows reports whether the backend of any client is known.
+func shows(a *result.Affinity) bool { return len(a.Backends) > 0 || a.Other > 0 }
+
 // affinityMetrics is what the spread over backends did to rooms, where any run asked.
 func (t table) affinityMetrics() []metric {
 	if !t.any(func(r *result.Run) bool { return r.Affinity != nil }) {
@@ -110,6 +113,9 @@ func (t table) affinityMetrics() []metric {
 	}
 	m := []metric{
 		figure("rooms split", func(a *result.Affinity) string {
+			if !shows(a) || a.Rooms == 0 {
+				return unknown
+			}
 			return count(int64(a.RoomsSplit)) + " of " + count(int64(a.Rooms))
 		}),
 	}
@@ -129,6 +135,13 @@ func (t table) affinityMetrics() []metric {
 // affinity says which rooms span several backends, and what that explains.
 func (s *speech) affinity(a *result.Affinity) {
 	if a == nil {
+		return
+	}
+	if !shows(a) {
+		s.say(failure, "backends", "no response showed one, by the %s %s: is that its name?", a.By, a.Name)
+		return
+	}
+	if a.Rooms == 0 {
 		return
 	}
 	k, text := note, "none of "+count(int64(a.Rooms))

@@ -3,6 +3,7 @@ package report
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sseload/sseload/pkg/result"
 )
@@ -383,26 +384,37 @@ func (t table) engineMetric() []metric {
 	return []metric{{"engine", func(r *result.Run) string { return r.Engine }}}
 }
 
-// transportMetrics is by what clients that may share connections were connected.
+// transportMetrics is over what the streams were, and how many connections those took
+// that may be shared.
 func (t table) transportMetrics() []metric {
-	if !t.any(func(r *result.Run) bool { return r.Params.HTTP != nil }) {
-		return nil
+	var m []metric
+	if t.any(func(r *result.Run) bool { return transport(r) != plainTransport }) {
+		m = append(m, metric{"transport", transport})
 	}
-	return []metric{
-		{"HTTP", func(r *result.Run) string {
-			if r.Params.HTTP == nil {
-				return "1.1"
-			}
-			return *r.Params.HTTP
-		}},
+	if !t.any(func(r *result.Run) bool { return r.Params.HTTP != nil }) {
+		return m
+	}
+	return append(m, []metric{
 		{"streams/connection", func(r *result.Run) string {
 			if r.Params.StreamsPerConnection == nil {
 				return "1"
 			}
 			return count(int64(*r.Params.StreamsPerConnection))
 		}},
-		{"connections", func(r *result.Run) string { return known(r.Connect.Connections, count) }},
+		{"connections made", func(r *result.Run) string { return known(r.Connect.Connections, count) }},
+	}...)
+}
+
+const plainTransport = "plain"
+
+// transport is what stands behind the protocol's name, in words short enough for a
+// column.
+func transport(r *result.Run) string {
+	name := strings.TrimPrefix(r.Labels.Protocol, "EventSource")
+	if name = strings.Trim(name, " ()"); name == "" {
+		return plainTransport
 	}
+	return name
 }
 
 func (t table) failedMetrics() []metric {

@@ -186,7 +186,8 @@ func (s *speech) reconnect(run *result.Run) {
 	if value(a.Missed)+value(a.Replayed)+value(a.ReplayedTwice) == 0 {
 		return
 	}
-	text = fmt.Sprintf("%s copies were sent while their client was away; %s came by replay", known(a.Missed, count), known(a.Replayed, count))
+	text = fmt.Sprintf("%s copies were sent while their client was away, which come by replay, or live to one just back, or are lost; %s came by replay",
+		known(a.Missed, count), known(a.Replayed, count))
 	if l := a.ReplayLatency; l != nil && l.Count > 0 {
 		text += fmt.Sprintf(", %s after they were due at p99, which is in the latency above", known(l.P99NS, durationNS))
 	}

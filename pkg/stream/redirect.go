@@ -19,6 +19,9 @@ const maxRedirects = 20
 
 func tooManyRedirects() *Failure { return failuref(Protocol, "more than %d redirects", maxRedirects) }
 
+// noURL does not say what it is instead, which may be a secret.
+func noURL() *Failure { return failuref(Protocol, "redirect to what is no URL") }
+
 // newRedirects is for a subscription that e's request for v was for.
 func newRedirects(e *target.Endpoint, v target.Vars) (*redirects, *Failure) {
 	u, err := e.URL(v)
@@ -37,15 +40,16 @@ func (r *redirects) follow(e *target.Endpoint, by *redirect, schemes ...string) 
 	}
 	to, err := r.To.Parse(by.location)
 	if err != nil {
-		return failuref(Protocol, "redirect to %q, which is no URL", clip([]byte(by.location)))
+		return noURL()
 	}
 	for _, s := range schemes {
 		if to.Scheme == s && to.Host != "" {
-			r.To, r.GET = to, r.GET || e.BecomesGET(by.status)
+			r.Move(e, to)
+			r.GET = r.GET || e.BecomesGET(by.status)
 			return nil
 		}
 	}
-	return failuref(Protocol, "redirect to %s, which this engine cannot follow; name that URL, or use --engine conn", to)
+	return failuref(Protocol, "redirect to %s, which this engine cannot follow; name that URL, or use --engine conn", target.Redacted(to.String()))
 }
 
 // way is how a subscription at e is connected, given where it was redirected, which

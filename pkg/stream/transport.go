@@ -13,6 +13,7 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -107,10 +108,14 @@ func (c *webClient) do(req *http.Request) (*http.Response, error) {
 	return resp, bare(err)
 }
 
-// bare is an error of an http.Client without the request's method and URL.
+// bare is an error of an http.Client without the request's method and URL, and without
+// a location that is none.
 func bare(err error) error {
 	if about := new(url.Error); errors.As(err, &about) {
-		return about.Err
+		err = about.Err
+	}
+	if err != nil && strings.HasPrefix(err.Error(), "failed to parse Location header") {
+		return noURL()
 	}
 	return err
 }
@@ -177,12 +182,15 @@ func (c *webClient) redirect(req *http.Request, via []*http.Request) error {
 	if !ok {
 		return errors.New("redirected a request that has no trip")
 	}
-	moved := &redirects{Redirect: target.Redirect{To: req.URL, GET: c.end.BecomesGET(req.Response.StatusCode)}}
-	moved.GET = moved.GET || t.moved != nil && t.moved.GET
+	moved := &redirects{Redirect: target.Redirect{GET: c.end.BecomesGET(req.Response.StatusCode)}}
+	if t.moved != nil {
+		moved.GET, moved.Crossed = moved.GET || t.moved.GET, t.moved.Crossed
+	}
+	moved.Move(c.end, req.URL)
 	t.moved = moved
 	same, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(t.request(c.end))))
 	if err != nil {
-		return fmt.Errorf("redirect to %s: %w", req.URL, err)
+		return fmt.Errorf("redirect to %s: %w", target.Redacted(req.URL.String()), err)
 	}
 	req.Header, req.Host = same.Header, same.Host
 	if req.Header["User-Agent"] == nil {

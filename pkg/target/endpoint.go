@@ -236,6 +236,15 @@ type Redirect struct {
 	// GET says that the request has become a GET without a body on its way, see
 	// [Endpoint.BecomesGET].
 	GET bool
+	// Crossed says that it has been sent to another origin on its way, even if it is
+	// back by now.
+	Crossed bool
+}
+
+// Move is the next step, of e's request, to another URL.
+func (r *Redirect) Move(e *Endpoint, to *url.URL) {
+	r.To = to
+	r.Crossed = r.Crossed || !e.sameOrigin(to)
 }
 
 // BecomesGET reports whether a redirect of that status makes the endpoint's request
@@ -282,14 +291,17 @@ func (e *Endpoint) AppendRedirected(dst, scratch []byte, r Redirect, v Vars, las
 	if forward {
 		dst = append(dst, proxyHeader(way)...)
 	}
-	same := e.sameOrigin(u)
 	for _, h := range e.headers {
-		if h.private && !same || r.GET && aboutBody(h.name) {
+		if e.withholds(h, r) {
 			continue
 		}
 		dst = append(dst, h.name...)
 		dst = append(dst, ": "...)
-		dst = h.value.Append(dst, v)
+		if r.Crossed && e.taints(h) {
+			dst = append(dst, "null"...)
+		} else {
+			dst = h.value.Append(dst, v)
+		}
 		dst = append(dst, "\r\n"...)
 	}
 	if e.jar != nil {
@@ -300,6 +312,30 @@ func (e *Endpoint) AppendRedirected(dst, scratch []byte, r Redirect, v Vars, las
 		return append(dst, "\r\n"...), scratch
 	}
 	return e.appendBody(dst, scratch, method, v)
+}
+
+// withholds reports whether h does not go with the request once it was redirected.
+// Authorization is gone for good with the first step to another origin: Fetch standard,
+// HTTP-redirect fetch, step 13.
+func (e *Endpoint) withholds(h header, r Redirect) bool {
+	switch {
+	case r.GET && aboutBody(h.name):
+		return true
+	case strings.EqualFold(h.name, "Authorization"):
+		return r.Crossed || !e.sameOrigin(r.To)
+	}
+	return h.private && !e.sameOrigin(r.To)
+}
+
+// taints reports whether h is the origin of a page other than e's, of which the servers
+// behind a redirect to yet another origin hear as null: Fetch standard, HTTP-redirect
+// fetch, step 11, and the serialization of a request's origin.
+func (e *Endpoint) taints(h header) bool {
+	if !strings.EqualFold(h.name, "Origin") {
+		return false
+	}
+	page, err := url.Parse(string(h.value.Append(nil, Vars{})))
+	return err != nil || !e.sameOrigin(page)
 }
 
 func (e *Endpoint) sameOrigin(u *url.URL) bool {

@@ -20,7 +20,7 @@ func credentials(spec Spec) ([]header, error) {
 		if !isValue(spec.Origin) {
 			return nil, notAValue("--origin")
 		}
-		all = append(all, header{name: "Origin", value: literal(spec.Origin), private: true})
+		all = append(all, header{name: "Origin", value: literal(spec.Origin)})
 	}
 	return all, nil
 }

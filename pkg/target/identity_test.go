@@ -1,6 +1,7 @@
 package target
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/hmac"
@@ -276,7 +277,10 @@ func TestCookieJar(t *testing.T) {
 		{name: "of another path", sent: []string{"a=1; path=/other"}, client: 1},
 		{name: "not over plain HTTP", sent: []string{"a=1; path=/; secure"}, client: 1},
 		{name: "of another domain", sent: []string{"a=1; path=/; domain=b.test"}, client: 1},
-		{name: "invalid", sent: []string{"=", "a b=1", "c=1; path=/"}, client: 1, want: "c=1"},
+		{name: "without a name", sent: []string{"=", "=1", "a", "c=1; path=/"}, client: 1, want: "c=1"},
+		// RFC 6265 section 5.2 takes what servers are told not to send.
+		{name: "odd names", sent: []string{"a b=1; path=/", "sid[a]=2; path=/"}, client: 1, want: "a b=1; sid[a]=2"},
+		{name: "odd values", sent: []string{`j={"k":1}; path=/`, `q=a"b; path=/`, "s=a b,c; path=/"}, client: 1, want: `j={"k":1}; q=a"b; s=a b,c`},
 		{name: "quoted", sent: []string{`a="1"; path=/`}, client: 1, want: `a="1"`},
 		{name: "another port is the same host", sent: []string{"a=1; path=/"}, given: []string{"u=1"}, to: "http://a.test:81/x", client: 1, want: "a=1"},
 		{name: "another host", sent: []string{"a=1; path=/"}, given: []string{"u=1"}, to: "http://b.test/x", client: 1},
@@ -399,5 +403,38 @@ func TestAppendWithAnIdentityThatIsFixed(t *testing.T) {
 	}
 	if !bytes.Contains(dst, []byte("Authorization: Bearer t-5\r\n")) {
 		t.Errorf("request %q", dst)
+	}
+}
+
+// TestWhatRedirectsTakeAway: Authorization is gone with the first step to another origin
+// and does not come back; the origin of a page elsewhere becomes null.
+func TestWhatRedirectsTakeAway(t *testing.T) {
+	tg, err := New(Spec{URL: "http://a.test/x", Bearer: "T", Origin: "http://page.test", Cookies: []string{"c=1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := New(Spec{URL: "http://a.test/x", Origin: "http://a.test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r Redirect
+	for _, step := range []struct{ to, authorization, cookie, origin, ownOrigin string }{
+		{"http://a.test/y", "Bearer T", "c=1", "http://page.test", "http://a.test"},
+		{"http://b.test/y", "", "", "null", "http://a.test"},
+		{"http://a.test/z", "", "c=1", "null", "http://a.test"},
+	} {
+		r.Move(tg.Subscribe, mustURL(t, step.to))
+		raw, _ := tg.Subscribe.AppendRedirected(nil, nil, r, Vars{}, nil)
+		req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h := req.Header; h.Get("Authorization") != step.authorization || h.Get("Cookie") != step.cookie || h.Get("Origin") != step.origin {
+			t.Errorf("to %s: %v", step.to, h)
+		}
+		raw, _ = same.Subscribe.AppendRedirected(nil, nil, r, Vars{}, nil)
+		if req, err = http.ReadRequest(bufio.NewReader(bytes.NewReader(raw))); err != nil || req.Header.Get("Origin") != step.ownOrigin {
+			t.Errorf("to %s: %v, %v", step.to, req, err)
+		}
 	}
 }

@@ -29,19 +29,36 @@ func (j *Jar) Keep(client int, u *url.URL, fields iter.Seq2[[]byte, []byte]) {
 	}
 }
 
-// SetCookies are the cookies that the head of a response sets. What is not valid is
-// left out, RFC 6265 section 5.2.
+// SetCookies are the cookies that the head of a response sets, with values as they
+// stand there: RFC 6265 section 5.2 takes any. What has no name is left out.
 func SetCookies(fields iter.Seq2[[]byte, []byte]) []*http.Cookie {
 	var cookies []*http.Cookie
 	for name, value := range fields {
 		if !bytes.EqualFold(name, []byte("Set-Cookie")) {
 			continue
 		}
-		if c, err := http.ParseSetCookie(string(value)); err == nil {
+		if c := parseSetCookie(string(value)); c != nil {
 			cookies = append(cookies, c)
 		}
 	}
 	return cookies
+}
+
+// parseSetCookie leaves the attributes to package net/http, which is stricter than
+// section 5.2 with names and values.
+func parseSetCookie(line string) *http.Cookie {
+	pair, attributes, _ := strings.Cut(line, ";")
+	name, value, ok := strings.Cut(pair, "=")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	if !ok || name == "" {
+		return nil
+	}
+	c, err := http.ParseSetCookie("name=value;" + attributes)
+	if err != nil {
+		return nil
+	}
+	c.Name, c.Value = name, value
+	return c
 }
 
 func (j *Jar) of(client int) *cookiejar.Jar {
@@ -131,7 +148,7 @@ func (e *Endpoint) Cookie(v Vars, u *url.URL) string {
 		}
 	}
 	for _, c := range kept {
-		pairs = append(pairs, (&http.Cookie{Name: c.Name, Value: c.Value, Quoted: c.Quoted}).String())
+		pairs = append(pairs, c.Name+"="+c.Value)
 	}
 	return strings.Join(pairs, "; ")
 }

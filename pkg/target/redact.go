@@ -1,6 +1,9 @@
 package target
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // Redacted is rawURL without what may be secret: user information, and the values
 // of query parameters whose names speak of one. Keys in braces stay. Text that is
@@ -34,8 +37,16 @@ func Redacted(rawURL string) string {
 // IsSecret reports whether the name of a header or a parameter speaks of a
 // credential.
 func IsSecret(name string) bool {
+	if plain, err := url.QueryUnescape(name); err == nil {
+		name = plain
+	}
 	name = strings.ToLower(name)
-	for _, word := range []string{"auth", "cookie", "token", "secret", "password", "key", "signature", "session"} {
+	if name == "sig" || name == "pass" || name == "pwd" {
+		return true
+	}
+	for _, word := range []string{
+		"auth", "cookie", "token", "jwt", "secret", "password", "passwd", "credential", "key", "signature", "session", "ticket",
+	} {
 		if strings.Contains(name, word) {
 			return true
 		}
