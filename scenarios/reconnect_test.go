@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -618,5 +619,36 @@ func TestRoomsThatAreAwayAtFirst(t *testing.T) {
 		if *run.Reconnect.Missed == 0 {
 			t.Error("the room was not away")
 		}
+	}
+}
+
+// TestServerThatWantsNobodySoon: a run does not wait for an hour, nor beyond its
+// duration.
+func TestServerThatWantsNobodySoon(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprint(w, "retry: 3600000\n\n")
+			_ = http.NewResponseController(w).Flush() // the client may be gone
+			time.Sleep(100 * time.Millisecond)        //nolint:forbidigo // a stream has a length
+		}
+	}))
+	t.Cleanup(server.Close)
+	env := &Env{Server: there{Site{Target: targetWithSend(t, server.URL, "/send"), Kind: "url"}}}
+	ask := faithful(12, stream.Auto)
+	ask.Timeout = 500 * time.Millisecond
+	run, err := Rooms{Load: ask, Iterations: 1_000_000}.Run(context.Background(), env)
+	if !errors.Is(err, load.ErrGone) || !strings.Contains(err.Error(), "only after 1h0m0s") {
+		t.Errorf("error %v, want %v", err, load.ErrGone)
+	}
+	check(t, run)
+	ask.Timeout = time.Minute
+	run, err = Rooms{Load: ask, Duration: 300 * time.Millisecond}.Run(context.Background(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, run)
+	if run.Reconnect.Away != 12 || run.Delivery.ElapsedNS > int64(30*time.Second) {
+		t.Errorf("%d away, sending for %d ns", run.Reconnect.Away, run.Delivery.ElapsedNS)
 	}
 }

@@ -152,7 +152,10 @@ func (r Rooms) iterate(ctx context.Context, s *session, sent *sending) error {
 			return ctx.Err()
 		default:
 		}
-		if err := s.people.Await(ctx); err != nil {
+		switch err := s.people.Await(ctx, over); {
+		case errors.Is(err, load.ErrOver):
+			return nil
+		case err != nil:
 			return err
 		}
 		sent.begun++

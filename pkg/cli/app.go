@@ -178,6 +178,9 @@ Without a URL it brings its own server.`,
 		Args:          noArguments,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := refuseEmpty(cmd.Flags()); err != nil {
+				return err
+			}
 			return bindEnvironment(cmd.Flags(), a.Env)
 		},
 	}

@@ -11,6 +11,23 @@ import (
 // for flags: --connect-rate is SSELOAD_CONNECT_RATE.
 const environmentPrefix = "SSELOAD_"
 
+// refuseEmpty finds a flag with an empty value on the command line, where that says
+// nothing: most likely a variable of the shell was not set, and to go on without
+// credentials, or by another way, would be a surprise.
+func refuseEmpty(flags *pflag.FlagSet) error {
+	var err error
+	flags.Visit(func(f *pflag.Flag) {
+		switch f.Name {
+		case "send-body", "last-event-id":
+			return // which may be empty
+		}
+		if err == nil && f.Value.Type() == "string" && f.Value.String() == "" {
+			err = usagef("leave it out, or give it a value", "--%s is empty", f.Name)
+		}
+	})
+	return err
+}
+
 // bindEnvironment sets every flag that the command line did not set and the
 // environment does. An empty variable counts as none, as continuous integration
 // leaves those it has no value for.

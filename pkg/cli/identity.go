@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +82,7 @@ func secretOf(given string) ([]byte, error) {
 	if !isFile {
 		return []byte(given), nil
 	}
-	text, err := os.ReadFile(name)
+	text, err := readInput(name)
 	if path := new(fs.PathError); errors.As(err, &path) {
 		err = path.Err // without the name: it may be a secret that begins with an @
 	}
@@ -113,7 +114,7 @@ func (f *identityFlags) load(ctx context.Context, clients int) error {
 	from := "--bearer-file: " + f.bearerFile
 	switch {
 	case f.bearerFile != "":
-		if text, err = os.ReadFile(f.bearerFile); err != nil {
+		if text, err = readInput(f.bearerFile); err != nil {
 			return fmt.Errorf("--bearer-file: %w", err)
 		}
 	case f.bearerCommand != "":
@@ -162,17 +163,18 @@ const (
 	bearerGrace = time.Second
 )
 
-// mostTokenBytes bounds what a command prints.
-const mostTokenBytes = 64 << 20
+var errTooManyTokens = fmt.Errorf("it printed more than %d MiB", mostInput>>20)
 
-var errTooManyTokens = fmt.Errorf("it printed more than %d MiB", mostTokenBytes>>20)
-
-// tokenBuffer takes what a command prints, up to that bound.
-type tokenBuffer struct{ text bytes.Buffer }
+// tokenBuffer takes what a command prints, up to the bound of a file.
+type tokenBuffer struct {
+	text bytes.Buffer
+	full bool
+}
 
 // Write implements [io.Writer].
 func (b *tokenBuffer) Write(p []byte) (int, error) {
-	if b.text.Len()+len(p) > mostTokenBytes {
+	if b.text.Len()+len(p) > mostInput {
+		b.full = true
 		return 0, errTooManyTokens
 	}
 	return b.text.Write(p)
@@ -192,11 +194,11 @@ func runForTokens(ctx context.Context, command string, clients int, limit time.D
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case errors.Is(err, errTooManyTokens):
-		return nil, &hinted{fmt.Errorf("--bearer-command: %w", err), "it is to print a token for each client and to end"}
+	case out.full: // which is why the command failed
+		return nil, &hinted{fmt.Errorf("--bearer-command: %w", errTooManyTokens), "it is to print a token for each client and to end"}
 	case limited.Err() != nil:
 		return nil, &hinted{fmt.Errorf("--bearer-command was not done within %s", limit), "write the tokens to a file first, and use --bearer-file"}
-	case err == nil:
+	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it ended well; what it left behind holds its output open
 		return out.text.Bytes(), nil
 	}
 	if text := said.last(); text != "" {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -91,7 +90,7 @@ func (f *requestFlags) spec(rawURL string) (target.Spec, error) {
 		return s, err
 	}
 	if f.caCert != "" {
-		pem, err := os.ReadFile(f.caCert)
+		pem, err := readInput(f.caCert)
 		if err != nil {
 			return s, fmt.Errorf("--cacert: %w", err)
 		}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +52,7 @@ func (f *reachFlags) readBody(s *target.Spec) error {
 	}
 	text := f.body.value
 	if path, ok := strings.CutPrefix(text, "@"); ok {
-		data, err := os.ReadFile(path)
+		data, err := readInput(path)
 		if err != nil {
 			return fmt.Errorf("--body: %w", err)
 		}
@@ -73,11 +72,11 @@ func (f *reachFlags) readCertificate(s *target.Spec) error {
 	case key == "":
 		key = f.cert
 	}
-	certPEM, err := os.ReadFile(f.cert)
+	certPEM, err := readInput(f.cert)
 	if err != nil {
 		return fmt.Errorf("--cert: %w", err)
 	}
-	keyPEM, err := os.ReadFile(key) //nolint:gosec // the user's own
+	keyPEM, err := readInput(key)
 	if err != nil {
 		return fmt.Errorf("--key: %w", err)
 	}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"math"
 	"time"
 
 	"github.com/sseload/sseload/pkg/metric"
@@ -58,6 +59,7 @@ func (r *Reconnecting) merge(o *Reconnecting) {
 type absence struct {
 	since   int64  // on the run's clock
 	why     string // the class of what ended the stream, or the attempt since
+	due     int64  // when it is to open again
 	awaited bool   // Drain waits for the client
 }
 
@@ -87,9 +89,9 @@ func (s *shard) left(id int, f *stream.Failure, key string) {
 	case again && wasOpen:
 		c.state = away
 		rm.away++
-		s.away[id] = &absence{since: now, why: key}
+		s.away[id] = &absence{since: now, why: key, due: later(now, delay)}
 	case again:
-		s.away[id].why = key
+		s.away[id].why, s.away[id].due = key, later(now, delay)
 	default:
 		s.drop(id, wasOpen, key)
 	}
@@ -229,12 +231,18 @@ func (s *shard) replayed(id, sender int, m marker) bool {
 	return answered && at < c.dialed
 }
 
-// expectBack has Drain wait for the clients that are away now.
+// later is delay after a time of the clock; the longest delay ends with that.
+func later(at int64, delay time.Duration) int64 { return at + min(int64(delay), math.MaxInt64-at) }
+
+// expectBack has Drain wait for the clients that are away now, unless they are to stay so
+// for longer than it would wait.
 func (s *shard) expectBack() {
+	latest := later(s.p.clock.Now(), s.p.cfg.Timeout)
 	for _, a := range s.away {
-		a.awaited = true
+		if a.awaited = a.due < latest; a.awaited {
+			s.returning++
+		}
 	}
-	s.returning = len(s.away)
 }
 
 // finishAbsences counts those who were not back when the run ended.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -101,6 +100,9 @@ type Population struct {
 
 // ErrGone says that every client that had been open was dropped.
 var ErrGone = errors.New("the target went away: every open stream has ended")
+
+// ErrOver says that the time of a phase has passed.
+var ErrOver = errors.New("the time is over")
 
 // ErrNoneOpened says that no client could open its stream. It comes with the
 // first [*stream.Failure].
@@ -261,13 +263,17 @@ func (p *Population) wait(delay time.Duration) {
 	if p.vacancy != nil || p.closed {
 		return
 	}
-	left := min(delay, math.MaxInt64-p.cfg.Timeout) + p.cfg.Timeout
-	p.vacancy = time.AfterFunc(left, func() {
+	gone := ErrGone
+	if delay > p.cfg.Timeout { // which a run should not wait for
+		gone = fmt.Errorf("%w, and the server wants its clients back only after %s", ErrGone, delay)
+		delay = 0
+	}
+	p.vacancy = time.AfterFunc(delay+p.cfg.Timeout, func() {
 		p.vacancyMu.Lock()
 		p.vacancy = nil
 		p.vacancyMu.Unlock()
 		if p.Live().Open == 0 {
-			p.end(ErrGone)
+			p.end(gone)
 		}
 	})
 }
@@ -405,26 +411,28 @@ type Iteration struct {
 // Await waits, when more clients are away than open, until all are back or will never
 // be, but no longer than the timeout from when the first one is. Where that has passed
 // in vain once, streams end all the time, and it waits only when nobody is open. It
-// returns ctx's error, or [ErrGone].
-func (p *Population) Await(ctx context.Context) error {
+// returns ctx's error, [ErrGone], or [ErrOver] when over yields.
+func (p *Population) Await(ctx context.Context, over <-chan time.Time) error {
 	if live := p.Live(); live.Away <= live.Open || p.restless && live.Open > 0 {
 		return p.Gone()
 	}
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
-	var over <-chan time.Time
+	var inVain <-chan time.Time
 	back := p.back.Load()
 	for p.Live().Away > 0 {
-		if over == nil && (p.Live().Open > 0 || p.back.Load() != back) {
+		if inVain == nil && (p.Live().Open > 0 || p.back.Load() != back) {
 			timer := time.NewTimer(p.cfg.Timeout)
 			defer timer.Stop()
-			over = timer.C
+			inVain = timer.C
 		}
 		select {
 		case <-ticker.C:
-		case <-over:
+		case <-inVain:
 			p.restless = true
 			return nil
+		case <-over:
+			return ErrOver
 		case <-p.ended:
 			return p.why
 		case <-ctx.Done():
