@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -234,6 +235,28 @@ func (f *framed) open(id uint32) {
 	// Both are in the static table, RFC 7541 appendix A: :status 200, and content-type.
 	block := append([]byte{0x88, 0x0f, 0x10, byte(len("text/event-stream"))}, "text/event-stream"...)
 	_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndHeaders: true})
+}
+
+// TestSettingsAndSilence: a server that greets and then does nothing is tried anew.
+func TestSettingsAndSilence(t *testing.T) {
+	theseEngines(t, []Kind{Conn, NetHTTP, R3Labs}, func(t *testing.T, k Kind) {
+		s := serveFrames(t, func(f *framed) {
+			for {
+				h, ok := nextFrame[*http2.MetaHeadersFrame](f)
+				if !ok {
+					return
+				}
+				if f.n > 1 {
+					f.open(h.StreamID)
+				}
+			}
+		})
+		spec := target.Spec{URL: s.url("/"), HTTP: target.HTTP2}
+		p := start(t, k, Config{Target: at(t, spec), Timeout: 300 * time.Millisecond})
+		if p.untilOpened(0) == 0 {
+			t.Error("a silent connection opened a stream")
+		}
+	})
 }
 
 // TestGoAway: who was processed goes on, the others fail, and who subscribes then

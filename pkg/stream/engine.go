@@ -127,7 +127,10 @@ type Config struct {
 	Sources []netip.Addr
 	// StreamsPerConnection is how many subscriptions share a connection of HTTP/2 or
 	// HTTP/3: those of the clients with the numbers (see [target.Vars]) from k times
-	// that many on. 0 means 1. With HTTP/1.1 each has its own.
+	// that many on. 0 means 1. With HTTP/1.1 each has its own. One that a subscription
+	// times out on, and that has said nothing in that time or is of no use to others,
+	// gets no further ones: the next takes another, and as long as streams that were
+	// open before stay on the first, there are two at once.
 	StreamsPerConnection int
 	// Connections, when not nil, counts the connections that subscriptions have had,
 	// where several may share one.

@@ -89,6 +89,8 @@ type h2Conn struct {
 
 func (c *h2Conn) usable() bool { return c.Err() == nil && !c.frames.goAway.Load() }
 
+func (c *h2Conn) heard() uint64 { return c.frames.reads.Load() }
+
 func (c *h2Conn) done(req *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -222,6 +224,7 @@ type frameConn struct {
 	whole int     // frames read
 	told  bool    // settled is closed
 
+	reads   atomic.Uint64
 	goAway  atomic.Bool
 	closing atomic.Bool // it is this side that closes
 	failed  atomic.Pointer[frameFailure]
@@ -241,6 +244,7 @@ func (c *frameConn) Read(p []byte) (int, error) {
 		close(c.settled)
 	}
 	n, err := c.Conn.Read(p)
+	c.reads.Add(1)
 	if ferr := c.walk(p[:n]); ferr != nil {
 		c.failed.CompareAndSwap(nil, ferr)
 	}

@@ -73,7 +73,7 @@ func (p *postman) connect() {
 		}
 	})
 	r.mux = mux{s: p.s.s, user: r}
-	r.dial(p.s.dial, originKey{cfg.Target.Send.Scheme, cfg.Target.Send.HostPort}, firstSource(cfg.Sources), time.Now().Add(cfg.Timeout))
+	r.dial(p.s.dial, originKey{cfg.Target.Send.Scheme, cfg.Target.Send.HostPort}, firstSource(cfg.Sources))
 }
 
 // send sends a message over r, which has room.
