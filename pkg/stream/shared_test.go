@@ -502,6 +502,36 @@ func TestSharedSilence(t *testing.T) {
 	})
 }
 
+// TestSharedDial: who waits for a connection that another client began to make has as
+// long for it as that one.
+func TestSharedDial(t *testing.T) {
+	everyShared(t, func(t *testing.T, k Kind, way shared) {
+		const timeout = 400 * time.Millisecond
+		s := serveShared(t, way, 100, says())
+		s.silent.Store(1)
+		p := &probe{t: t, facts: make(chan fact, 10)}
+		var failed [2]int64
+		p.on = func(f fact) { failed[f.id] = p.now() }
+		startWith(t, k, Config{Target: at(t, s.spec("/")), Clients: 2, StreamsPerConnection: 2, Timeout: timeout}, p)
+		var begun int64
+		p.do(func() {
+			p.eng.Subscribe(0, nil)
+			p.eng.Alarm(p.now()+int64(timeout/2), func() {
+				begun = p.now()
+				p.eng.Subscribe(1, nil)
+			})
+		})
+		p.expect("closed: timed out")
+		p.expect("closed: timed out")
+		p.do(func() {
+			if d := time.Duration(failed[1] - begun); d < timeout || failed[1] < failed[0] {
+				t.Errorf("the second one waited for %s", d)
+			}
+		})
+		p.quiet()
+	})
+}
+
 // TestH3ServerCrashes: the next datagram is answered by the system, and all streams
 // of the connection end.
 func TestH3ServerCrashes(t *testing.T) {
