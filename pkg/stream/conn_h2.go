@@ -171,7 +171,7 @@ func (l *line) admit() {
 
 // refuse fails those for whom the server has no room.
 func (l *line) refuse() {
-	for l.admit(); len(l.waiting) > 0 && !l.http.Going(); l.admit() {
+	for l.admit(); len(l.waiting) > 0 && !l.http.Going() && !l.http.Full(); l.admit() {
 		r := l.waiting[0]
 		l.waiting = slices.Delete(l.waiting, 0, 1)
 		limit, _ := l.http.Limit()
@@ -209,6 +209,11 @@ func (l *line) writing(now int64) {
 		r.a.timing.Requested = now
 	}
 	l.fresh = nil
+	if _, known := l.http.Limit(); known {
+		l.refuse() // there is room for those who found too much to be written
+	} else {
+		l.admit()
+	}
 }
 
 // gone implements muxUser.

@@ -259,6 +259,49 @@ func TestSettingsAndSilence(t *testing.T) {
 	})
 }
 
+// TestRequestsThatWait: more than can be made ready at once is written in turn, and who
+// comes and goes while nothing is written leaves nothing behind.
+func TestRequestsThatWait(t *testing.T) {
+	everyHTTP2(t, func(t *testing.T, k Kind) {
+		const clients, most = 100, 1 << 20
+		s := web(t, func(w http.ResponseWriter, r *http.Request) { streaming(w, r, "") }, nil)
+		spec := target.Spec{URL: s.url("/"), Headers: []string{"X: " + strings.Repeat("x", 20_000)}}
+		p := start(t, k, Config{Target: at(t, spec), Clients: clients + 1, StreamsPerConnection: clients + 1})
+		for range 2 { // dialling, and connected
+			p.do(func() {
+				for id := range clients {
+					p.eng.Subscribe(id, nil)
+				}
+			})
+			for range clients {
+				p.expect("opened")
+			}
+			p.do(func() {
+				for id := range clients {
+					p.eng.Unsubscribe(id)
+				}
+			})
+		}
+		if n := s.accepted(); n != 1 {
+			t.Errorf("%d connections, want 1", n)
+		}
+		if k != Conn {
+			return
+		}
+		p.do(func() {
+			for range clients {
+				p.eng.Subscribe(clients, nil)
+				p.eng.Unsubscribe(clients)
+			}
+			for m := range p.eng.(*conn).muxes {
+				if n := len(m.http.Take(nil)); n == 0 || n > most {
+					t.Errorf("%d bytes wait to be written", n)
+				}
+			}
+		})
+	})
+}
+
 // TestGoAway: who was processed goes on, the others fail, and who subscribes then
 // has another connection.
 func TestGoAway(t *testing.T) {

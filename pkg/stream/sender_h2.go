@@ -48,7 +48,9 @@ func (p *postman) pump() {
 	for p.s.queue.len() > 0 && len(p.letters) < p.s.s.cfg.SendConnections {
 		i := slices.IndexFunc(p.routes, func(r *route) bool { return r.http.Room() > 0 })
 		if i < 0 {
-			p.connect()
+			if !slices.ContainsFunc(p.routes, func(r *route) bool { return r.http.Full() }) {
+				p.connect()
+			}
 			return
 		}
 		tag, v, ok := p.s.take()
@@ -158,7 +160,7 @@ func (r *route) retire() {
 func (r *route) connected() {}
 
 // writing implements muxUser.
-func (r *route) writing(int64) {}
+func (r *route) writing(int64) { r.on.pump() }
 
 // gone implements muxUser.
 func (r *route) gone(err error) {

@@ -89,6 +89,9 @@ const (
 	mostAnswers = 64 << 10
 	// fullOut is how much of bodies is made ready at once.
 	fullOut = 64 << 10
+	// mostOut is how much waits to be written at which no stream is opened any more, in
+	// bytes: a server that does not read would have it grow with each attempt.
+	mostOut = 256 << 10
 	// mostDebug bounds what is kept of a GOAWAY's text.
 	mostDebug = 128
 )
@@ -108,11 +111,14 @@ func (c *Conn) Start() {
 
 // Room is how many further streams can be opened now.
 func (c *Conn) Room() int {
-	if c.failed != nil || c.Going() {
+	if c.failed != nil || c.Going() || c.Full() {
 		return 0
 	}
 	return max(0, c.limit-len(c.streams))
 }
+
+// Full reports whether there is no room before what is pending has been taken.
+func (c *Conn) Full() bool { return len(c.out) >= mostOut }
 
 // Limit is how many streams the server allows at once. known is false while it has
 // not said so; then the limit is a guess.
@@ -145,6 +151,9 @@ func (c *Conn) Open(s *Stream, block, body []byte) error {
 	if c.Room() == 0 {
 		if c.failed != nil || c.Going() {
 			return fmt.Errorf("%w on this connection", ErrLimit)
+		}
+		if c.Full() {
+			return fmt.Errorf("%w before others are written", ErrLimit)
 		}
 		return fmt.Errorf("%w: the server takes %d at once", ErrLimit, c.limit)
 	}

@@ -108,6 +108,30 @@ func opened(t testing.TB, n int, bodies ...string) (*Conn, []*Stream) {
 	return c, all
 }
 
+// TestFull: requests that nobody takes do not become more and more.
+func TestFull(t *testing.T) {
+	c, _ := opened(t, 1)
+	for n := 0; c.Room() > 0; n++ {
+		s := &Stream{}
+		if err := c.Open(s, make([]byte, 1000), nil); err != nil {
+			t.Fatal(err)
+		}
+		c.Cancel(s)
+		if n > 1000 {
+			t.Fatal("there is room for ever")
+		}
+	}
+	if err := c.Open(&Stream{}, nil, nil); !c.Full() || !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), "written") {
+		t.Errorf("full: %t, and another stream: %v", c.Full(), err)
+	}
+	if n := len(c.Take(nil)); n < mostOut || n > mostOut+2000 {
+		t.Errorf("%d bytes wait", n)
+	}
+	if c.Full() || c.Room() != unsettledLimit-1 {
+		t.Errorf("room for %d once it is taken", c.Room())
+	}
+}
+
 const ok200 = ":status"
 
 func TestConn(t *testing.T) {
