@@ -259,6 +259,35 @@ func TestSettingsAndSilence(t *testing.T) {
 	})
 }
 
+// TestRefusedStream: a server may refuse a stream for reasons of its own. It is one of
+// the limit only if that is known to be too low.
+func TestRefusedStream(t *testing.T) {
+	theseEngines(t, []Kind{Conn, NetHTTP}, func(t *testing.T, k Kind) {
+		for limit, want := range map[uint32]string{
+			2: "the server refused the stream (REFUSED_STREAM) and did not process the request",
+			1: "the server allows 1 concurrent streams on a connection; lower --streams-per-connection",
+		} {
+			s := serveFrames(t, func(f *framed) {
+				_ = f.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: limit})
+				for {
+					h, ok := nextFrame[*http2.MetaHeadersFrame](f)
+					if !ok {
+						return
+					}
+					_ = f.WriteRSTStream(h.StreamID, http2.ErrCodeRefusedStream)
+				}
+			})
+			spec := target.Spec{URL: s.url("/"), HTTP: target.HTTP2}
+			p := start(t, k, Config{Target: at(t, spec), Clients: 2, StreamsPerConnection: 2})
+			p.subscribe(0, "")
+			if f := p.next(); f.failure == nil || !strings.Contains(f.failure.Error(), want) || (f.failure.Class == Reset) != (limit == 2) {
+				t.Errorf("with a limit of %d: %s: %v, want %s", limit, f.text, f.failure, want)
+			}
+			p.eng.Close()
+		}
+	})
+}
+
 // TestRequestsThatWait: more than can be made ready at once is written in turn, and who
 // comes and goes while nothing is written leaves nothing behind.
 func TestRequestsThatWait(t *testing.T) {

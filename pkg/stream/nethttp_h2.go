@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sseload/sseload/pkg/stream/http1"
+	"github.com/sseload/sseload/pkg/stream/http2"
 )
 
 // h2Dialer makes connections of package net/http's HTTP/2 client.
@@ -62,7 +63,7 @@ func (h *h2Dialer) dial(ctx context.Context, o originKey, source netip.Addr) (tr
 		_ = nc.Close()
 		return nil, 0, fmt.Errorf("speak HTTP/2 with %s: %w", o.hostPort, err)
 	}
-	c := &h2Conn{ClientConn: cc, origin: o, frames: frames, streams: map[*http.Request]struct{}{}}
+	c := &h2Conn{ClientConn: cc, origin: o, share: h.cfg.share(), frames: frames, streams: map[*http.Request]struct{}{}}
 	// Only the server's settings say how many streams it allows.
 	select {
 	case <-frames.settled:
@@ -80,6 +81,7 @@ func (h *h2Dialer) dial(ctx context.Context, o originKey, source netip.Addr) (tr
 type h2Conn struct {
 	*http.ClientConn
 	origin originKey
+	share  int // how many clients it is for
 	frames *frameConn
 
 	mu      sync.Mutex
@@ -200,9 +202,10 @@ func (c *h2Conn) reset(e *h2StreamError) *Failure {
 	case e.Cause == nil || e.Cause.Error() != "received from peer":
 		return failuref(Protocol, "HTTP/2 error %#x: %v", e.Code, e.Cause)
 	case e.Code == refusedStream:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return streamLimit(max(0, len(c.streams)-1))
+		if limit := c.Available() + c.InFlight(); c.usable() && limit < c.share {
+			return streamLimit(limit)
+		}
+		return failuref(Reset, "%w", &http2.ResetError{Code: http2.RefusedStream})
 	}
 	return failuref(Reset, "the server reset the stream, error %#x", e.Code)
 }

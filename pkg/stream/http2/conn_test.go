@@ -191,7 +191,7 @@ func TestConn(t *testing.T) {
 			_ = s.WriteWindowUpdate(1, 1)
 		}, []string{"1: end the server reset the stream (CANCEL)"}, ""},
 		{"refused", func(s *script) { _ = s.WriteRSTStream(3, xhttp2.ErrCodeRefusedStream) },
-			[]string{"2: end the server reset the stream (REFUSED_STREAM): it did not process the request"}, ""},
+			[]string{"2: end the server refused the stream (REFUSED_STREAM) and did not process the request"}, ""},
 		{"it goes away", func(s *script) {
 			_ = s.WriteGoAway(1, xhttp2.ErrCodeNo, []byte("deploy"))
 			s.head(1, true, ok200, "200")
