@@ -35,6 +35,7 @@ type Stream struct {
 	window    int32 // how much of the request's body may be sent
 	unread    int32 // of this side's window, used and not given back
 	headed    bool  // the final head has come
+	interim   uint8 // interim responses that came
 	uploading bool  // a part of the request's body is to be sent
 }
 
@@ -306,6 +307,8 @@ func (c *Conn) begin(h Handler) error {
 		c.beginData(h)
 	case frameHeaders:
 		c.block = &block{id: c.id, s: c.find(c.id), endStream: c.flags&flagEndStream != 0}
+	case frameContinuation:
+		return c.block.grow(frameHeadSize)
 	}
 	return nil
 }

@@ -175,6 +175,12 @@ func TestConn(t *testing.T) {
 			s.head(1, false, ok200, "100")
 			s.head(1, true, ok200, "200")
 		}, []string{"1: head 200", "1: end <nil>"}, ""},
+		{"interim heads without end", func(s *script) {
+			for range mostInterim + 1 {
+				s.head(1, false, ok200, "103")
+			}
+			s.head(3, true, ok200, "200")
+		}, []string{"1: end malformed http/2 response: more than 100 interim responses (ENHANCE_YOUR_CALM)", "2: head 200", "2: end <nil>"}, ""},
 		{"trailers", func(s *script) {
 			s.head(1, false, ok200, "200")
 			_ = s.WriteData(1, false, []byte("a"))
@@ -241,6 +247,12 @@ func TestConn(t *testing.T) {
 		{"two heads", func(s *script) { s.head(1, false, ok200, "200"); s.head(1, false, ok200, "200") },
 			[]string{"1: head 200", "1: end malformed http/2 response: a second head (PROTOCOL_ERROR)"}, ""},
 
+		{"a head without end", func(s *script) {
+			_ = s.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: s.block(ok200, "200")})
+			for range mostBlock/frameHeadSize + 1 {
+				_ = s.WriteContinuation(1, false, nil)
+			}
+		}, nil, "a head of more than 131072 bytes (ENHANCE_YOUR_CALM)"},
 		{"a push", func(s *script) {
 			_ = s.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2, EndHeaders: true})
 		}, nil, "PROTOCOL_ERROR"},
