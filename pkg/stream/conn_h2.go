@@ -167,6 +167,9 @@ func (l *line) admit() {
 		l.waiting = slices.Delete(l.waiting, 0, 1)
 		l.open(r)
 	}
+	if l.http.Going() && l.on.lines[l.key] == l { // its numbers are used up, of which nobody else tells
+		l.desert()
+	}
 }
 
 // refuse fails those for whom the server has no room.

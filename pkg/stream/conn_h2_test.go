@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -256,6 +257,60 @@ func TestSettingsAndSilence(t *testing.T) {
 		if p.untilOpened(0) == 0 {
 			t.Error("a silent connection opened a stream")
 		}
+	})
+}
+
+// useUp leaves the connections of an engine one number each for a stream.
+func useUp(p *probe) {
+	p.t.Helper()
+	c, ok := p.eng.(*conn)
+	if !ok {
+		p.t.Fatal("it is not engine conn that counts")
+	}
+	for m := range c.muxes {
+		next := reflect.ValueOf(&m.http).Elem().FieldByName("next")
+		*(*uint32)(next.Addr().UnsafePointer()) = 1<<31 - 1
+	}
+}
+
+// TestLastNumber: who comes once the numbers of a connection are used up has another.
+func TestLastNumber(t *testing.T) {
+	everyHTTP2(t, func(t *testing.T, k Kind) {
+		if k != Conn {
+			t.Skip("it has the numbers from package net/http")
+		}
+		s := web(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/" {
+				streaming(w, r, "")
+			}
+		}, nil)
+		p := start(t, k, Config{
+			Target: at(t, target.Spec{URL: s.url("/"), SendURL: s.url("/send")}), Clients: 3, StreamsPerConnection: 3,
+		})
+		for id := range 3 {
+			p.subscribe(id, "")
+			if f := p.expect("opened"); f.id != id {
+				t.Errorf("%d opened, want %d", f.id, id)
+			}
+			if id == 0 {
+				p.do(func() { useUp(p) })
+			}
+		}
+		for n := range 3 {
+			p.send(1)
+			p.expect("sent")
+			if n == 0 {
+				p.do(func() { useUp(p) })
+			}
+		}
+		if n := s.accepted(); n != 4 {
+			t.Errorf("%d connections, want 2 for streams and 2 for sends", n)
+		}
+		p.do(func() {
+			for id := range 3 {
+				p.eng.Unsubscribe(id)
+			}
+		})
 	})
 }
 

@@ -92,6 +92,9 @@ func (r *route) send(tag Tag, v target.Vars) {
 	if err == nil {
 		err = r.http.Open(&l.Stream, block, body)
 	}
+	if r.http.Going() { // its numbers are used up, of which nobody else tells
+		r.retire()
+	}
 	p.letters[l.Tag] = l
 	l.timer = p.s.s.timed(cfg.Timeout, func() {
 		if p.letters[l.Tag] == l {
