@@ -545,6 +545,33 @@ func TestConnMeetsStrangers(t *testing.T) {
 	}
 }
 
+// TestClosedUngreeted: a server that says nothing to HTTP/2 may not know it.
+func TestClosedUngreeted(t *testing.T) {
+	theseEngines(t, []Kind{Conn, NetHTTP}, func(t *testing.T, k Kind) {
+		for want, end := range map[string]func(*peer){
+			"closed early": func(p *peer) {
+				if tcp, ok := p.Conn.(*net.TCPConn); !ok || tcp.CloseWrite() != nil {
+					t.Error("the connection cannot be half closed")
+				}
+				p.gone()
+			},
+			"reset": func(p *peer) { _, _ = p.in.Peek(1); p.reset() },
+		} {
+			s := serve(t, end)
+			p := start(t, k, Config{Target: at(t, target.Spec{URL: s.url("/"), SendURL: s.url("/"), HTTP: target.HTTP2, SendHeaders: []string{"X: {payload}"}})})
+			p.subscribe(0, "")
+			subscribed := p.expect("closed: " + want).failure
+			p.send(1)
+			for _, f := range []*Failure{subscribed, p.expect("sent: " + want).failure} {
+				if !strings.HasSuffix(f.Error(), "; does it speak HTTP/2 without TLS?") || strings.Contains(f.Error(), "EOF") {
+					t.Errorf("%q does not say what may be wrong", f)
+				}
+			}
+			p.eng.Close()
+		}
+	})
+}
+
 // TestServerThatDoesNotRead holds up who writes to it, and nobody else.
 func TestServerThatDoesNotRead(t *testing.T) {
 	checkLeaks(t)

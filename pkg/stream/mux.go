@@ -228,15 +228,20 @@ func (m *mux) end(tcp net.Conn, err error) {
 func (m *mux) ended(tcp net.Conn, err error) error {
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
+	op := "read from"
 	switch {
 	case isHTTP2(err):
 	case m.unsaid != nil && !m.http.Going():
 		// Of a reset the system tells once, and that was the writer.
-		return fmt.Errorf("write to %s: %w", tcp.RemoteAddr(), m.unsaid)
+		op, err = "write to", m.unsaid
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		err = m.http.Ended()
 	}
-	return fmt.Errorf("read from %s: %w", tcp.RemoteAddr(), err)
+	err = fmt.Errorf("%s %s: %w", op, tcp.RemoteAddr(), err)
+	if _, settled := m.http.Limit(); !settled && m.nc == tcp {
+		err = doubted(err)
+	}
+	return err
 }
 
 // complain tells the server what it did wrong, if it listens.

@@ -69,7 +69,9 @@ func (h *h2Dialer) dial(ctx context.Context, o originKey, source netip.Addr) (tr
 	case <-frames.settled:
 		return c, t.connected.Load(), nil
 	case <-frames.gone:
-		err = c.explain(net.ErrClosed)
+		if err = c.explain(net.ErrClosed); o.scheme == "http" {
+			err = doubted(err)
+		}
 	case <-ctx.Done():
 		err = o.at(ctx.Err())
 	}
