@@ -215,6 +215,10 @@ func (k Kind) For(t *target.Target) (Kind, error) {
 	switch {
 	case t.HTTP == target.HTTP3 && !t.Encrypted():
 		return "", fmt.Errorf("HTTP/3 needs https, which %s is not", t.URL)
+	case t.HTTP == target.HTTP3 && t.Subscribe.Unix != "":
+		return "", fmt.Errorf("HTTP/3 needs UDP, which the Unix socket %s is not", t.Subscribe.Unix)
+	case t.HTTP == target.HTTP3 && len(t.Proxies()) > 0:
+		return "", fmt.Errorf("HTTP/3 cannot pass the proxy %s; name the host in NO_PROXY", strings.Join(t.Proxies(), ", "))
 	case k == Auto && t.HTTP == target.HTTP3:
 		return NetHTTP, nil
 	case k == Auto && epollAvailable && t.Plain() && !t.Tunnels() && t.HTTP == target.HTTP1:
