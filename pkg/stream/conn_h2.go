@@ -54,20 +54,21 @@ func (k *carrier) begin(a *attempt) {
 	if o.moved != nil {
 		to = originKey{o.moved.To.Scheme, target.HostPort(o.moved.To)}
 	}
-	left := time.Duration(c.cfg.deadline(a.timing.Dialed) - c.cfg.Clock.Now())
 	if o.timer == nil {
+		left := time.Duration(c.cfg.deadline(a.timing.Dialed) - c.cfg.Clock.Now())
 		o.timer = c.timed(left, func() {
 			if a.opening == o && c.subs[a.id] == a {
+				o.rider.giveUp()
 				a.stop()
 				c.fail(a, failuref(TimedOut, "no response in time"))
 			}
 		})
 	}
 	a.timing.Connected = 0
-	l := k.line(lineKey{o.vars.Client / c.cfg.share(), to}, left)
+	l := k.line(lineKey{o.vars.Client / c.cfg.share(), to})
 	r := &rider{a: a, l: l}
 	r.Tag = uint64(a.id)
-	a.stop = r.stop
+	a.stop, o.rider = r.stop, r
 	l.waiting = append(l.waiting, r)
 	if l.nc == nil {
 		return
@@ -88,14 +89,14 @@ func (k *carrier) begin(a *attempt) {
 }
 
 // line is the connection called key, which is dialled if there is none.
-func (k *carrier) line(key lineKey, timeout time.Duration) *line {
+func (k *carrier) line(key lineKey) *line {
 	if l := k.lines[key]; l != nil {
 		return l
 	}
 	l := &line{on: k, key: key}
 	l.mux = mux{s: &k.c.shard, user: l, from: k.c}
 	k.lines[key] = l
-	l.dial(k.c.dial, key.originKey, sourceFor(k.c.cfg.Sources, key.number), time.Now().Add(timeout))
+	l.dial(k.c.dial, key.originKey, sourceFor(k.c.cfg.Sources, key.number))
 	return l
 }
 
@@ -120,6 +121,38 @@ func (r *rider) stop() {
 	l.settle()
 }
 
+// giveUp has others take another connection when the time of r is up on one from
+// which no sign has come in that time, or which nobody else has a use for. Whoever
+// has a stream there keeps it. A server that has died would be tried again for ever.
+func (r *rider) giveUp() {
+	l := r.l
+	i := slices.Index(l.waiting, r)
+	switch {
+	case l.nc == nil:
+		l.leave() // whoever waits with r still may
+		return
+	case i >= 0:
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+	case slices.Contains(l.fresh, r), l.at.Read < r.a.timing.Requested, l.http.Streams() == 1:
+	default:
+		return
+	}
+	l.desert()
+}
+
+// desert has those who wait take another connection too.
+func (l *line) desert() {
+	l.leave()
+	l.left = true
+	waiting := l.waiting
+	l.waiting = nil
+	for _, r := range waiting {
+		if l.on.c.subs[r.a.id] == r.a {
+			l.on.begin(r.a)
+		}
+	}
+}
+
 // leave has new attempts take another connection.
 func (l *line) leave() {
 	if l.on.lines[l.key] == l {
@@ -134,11 +167,14 @@ func (l *line) admit() {
 		l.waiting = slices.Delete(l.waiting, 0, 1)
 		l.open(r)
 	}
+	if l.http.Going() && l.on.lines[l.key] == l { // its numbers are used up, of which nobody else tells
+		l.desert()
+	}
 }
 
 // refuse fails those for whom the server has no room.
 func (l *line) refuse() {
-	for l.admit(); len(l.waiting) > 0 && !l.http.Going(); l.admit() {
+	for l.admit(); len(l.waiting) > 0 && !l.http.Going() && !l.http.Full(); l.admit() {
 		r := l.waiting[0]
 		l.waiting = slices.Delete(l.waiting, 0, 1)
 		limit, _ := l.http.Limit()
@@ -176,6 +212,11 @@ func (l *line) writing(now int64) {
 		r.a.timing.Requested = now
 	}
 	l.fresh = nil
+	if _, known := l.http.Limit(); known {
+		l.refuse() // there is room for those who found too much to be written
+	} else {
+		l.admit()
+	}
 }
 
 // gone implements muxUser.
@@ -197,14 +238,7 @@ func (l *line) Changed() {
 		l.refuse()
 		return
 	}
-	l.leave()
-	waiting := l.waiting
-	l.waiting = nil
-	for _, r := range waiting {
-		if l.on.c.subs[r.a.id] == r.a {
-			l.on.begin(r.a)
-		}
-	}
+	l.desert()
 }
 
 // Head implements [http2.Handler].

@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -236,6 +238,154 @@ func (f *framed) open(id uint32) {
 	_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndHeaders: true})
 }
 
+// TestSettingsAndSilence: a server that greets and then does nothing is tried anew.
+func TestSettingsAndSilence(t *testing.T) {
+	theseEngines(t, []Kind{Conn, NetHTTP, R3Labs}, func(t *testing.T, k Kind) {
+		s := serveFrames(t, func(f *framed) {
+			for {
+				h, ok := nextFrame[*http2.MetaHeadersFrame](f)
+				if !ok {
+					return
+				}
+				if f.n > 1 {
+					f.open(h.StreamID)
+				}
+			}
+		})
+		spec := target.Spec{URL: s.url("/"), HTTP: target.HTTP2}
+		p := start(t, k, Config{Target: at(t, spec), Timeout: 300 * time.Millisecond})
+		if p.untilOpened(0) == 0 {
+			t.Error("a silent connection opened a stream")
+		}
+	})
+}
+
+// useUp leaves the connections of an engine one number each for a stream.
+func useUp(p *probe) {
+	p.t.Helper()
+	c, ok := p.eng.(*conn)
+	if !ok {
+		p.t.Fatal("it is not engine conn that counts")
+	}
+	for m := range c.muxes {
+		next := reflect.ValueOf(&m.http).Elem().FieldByName("next")
+		*(*uint32)(next.Addr().UnsafePointer()) = 1<<31 - 1
+	}
+}
+
+// TestLastNumber: who comes once the numbers of a connection are used up has another.
+func TestLastNumber(t *testing.T) {
+	everyHTTP2(t, func(t *testing.T, k Kind) {
+		if k != Conn {
+			t.Skip("it has the numbers from package net/http")
+		}
+		s := web(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/" {
+				streaming(w, r, "")
+			}
+		}, nil)
+		p := start(t, k, Config{
+			Target: at(t, target.Spec{URL: s.url("/"), SendURL: s.url("/send")}), Clients: 3, StreamsPerConnection: 3,
+		})
+		for id := range 3 {
+			p.subscribe(id, "")
+			if f := p.expect("opened"); f.id != id {
+				t.Errorf("%d opened, want %d", f.id, id)
+			}
+			if id == 0 {
+				p.do(func() { useUp(p) })
+			}
+		}
+		for n := range 3 {
+			p.send(1)
+			p.expect("sent")
+			if n == 0 {
+				p.do(func() { useUp(p) })
+			}
+		}
+		if n := s.accepted(); n != 4 {
+			t.Errorf("%d connections, want 2 for streams and 2 for sends", n)
+		}
+		p.do(func() {
+			for id := range 3 {
+				p.eng.Unsubscribe(id)
+			}
+		})
+	})
+}
+
+// TestRefusedStream: a server may refuse a stream for reasons of its own. It is one of
+// the limit only if that is known to be too low.
+func TestRefusedStream(t *testing.T) {
+	theseEngines(t, []Kind{Conn, NetHTTP}, func(t *testing.T, k Kind) {
+		for limit, want := range map[uint32]string{
+			2: "the server refused the stream (REFUSED_STREAM) and did not process the request",
+			1: "the server allows 1 concurrent streams on a connection; lower --streams-per-connection",
+		} {
+			s := serveFrames(t, func(f *framed) {
+				_ = f.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: limit})
+				for {
+					h, ok := nextFrame[*http2.MetaHeadersFrame](f)
+					if !ok {
+						return
+					}
+					_ = f.WriteRSTStream(h.StreamID, http2.ErrCodeRefusedStream)
+				}
+			})
+			spec := target.Spec{URL: s.url("/"), HTTP: target.HTTP2}
+			p := start(t, k, Config{Target: at(t, spec), Clients: 2, StreamsPerConnection: 2})
+			p.subscribe(0, "")
+			if f := p.next(); f.failure == nil || !strings.Contains(f.failure.Error(), want) || (f.failure.Class == Reset) != (limit == 2) {
+				t.Errorf("with a limit of %d: %s: %v, want %s", limit, f.text, f.failure, want)
+			}
+			p.eng.Close()
+		}
+	})
+}
+
+// TestRequestsThatWait: more than can be made ready at once is written in turn, and who
+// comes and goes while nothing is written leaves nothing behind.
+func TestRequestsThatWait(t *testing.T) {
+	everyHTTP2(t, func(t *testing.T, k Kind) {
+		const clients, most = 100, 1 << 20
+		s := web(t, func(w http.ResponseWriter, r *http.Request) { streaming(w, r, "") }, nil)
+		spec := target.Spec{URL: s.url("/"), Headers: []string{"X: " + strings.Repeat("x", 20_000)}}
+		p := start(t, k, Config{Target: at(t, spec), Clients: clients + 1, StreamsPerConnection: clients + 1})
+		for range 2 { // dialling, and connected
+			p.do(func() {
+				for id := range clients {
+					p.eng.Subscribe(id, nil)
+				}
+			})
+			for range clients {
+				p.expect("opened")
+			}
+			p.do(func() {
+				for id := range clients {
+					p.eng.Unsubscribe(id)
+				}
+			})
+		}
+		if n := s.accepted(); n != 1 {
+			t.Errorf("%d connections, want 1", n)
+		}
+		if k != Conn {
+			return
+		}
+		p.do(func() {
+			for range clients {
+				p.eng.Subscribe(clients, nil)
+				p.eng.Unsubscribe(clients)
+			}
+			for m := range p.eng.(*conn).muxes {
+				if n := len(m.http.Take(nil)); n == 0 || n > most {
+					t.Errorf("%d bytes wait to be written", n)
+				}
+			}
+		})
+	})
+}
+
 // TestGoAway: who was processed goes on, the others fail, and who subscribes then
 // has another connection.
 func TestGoAway(t *testing.T) {
@@ -393,6 +543,33 @@ func TestConnMeetsStrangers(t *testing.T) {
 			p.quiet()
 		})
 	}
+}
+
+// TestClosedUngreeted: a server that says nothing to HTTP/2 may not know it.
+func TestClosedUngreeted(t *testing.T) {
+	theseEngines(t, []Kind{Conn, NetHTTP}, func(t *testing.T, k Kind) {
+		for want, end := range map[string]func(*peer){
+			"closed early": func(p *peer) {
+				if tcp, ok := p.Conn.(*net.TCPConn); !ok || tcp.CloseWrite() != nil {
+					t.Error("the connection cannot be half closed")
+				}
+				p.gone()
+			},
+			"reset": func(p *peer) { _, _ = p.in.Peek(1); p.reset() },
+		} {
+			s := serve(t, end)
+			p := start(t, k, Config{Target: at(t, target.Spec{URL: s.url("/"), SendURL: s.url("/"), HTTP: target.HTTP2, SendHeaders: []string{"X: {payload}"}})})
+			p.subscribe(0, "")
+			subscribed := p.expect("closed: " + want).failure
+			p.send(1)
+			for _, f := range []*Failure{subscribed, p.expect("sent: " + want).failure} {
+				if !strings.HasSuffix(f.Error(), "; does it speak HTTP/2 without TLS?") || strings.Contains(f.Error(), "EOF") {
+					t.Errorf("%q does not say what may be wrong", f)
+				}
+			}
+			p.eng.Close()
+		}
+	})
 }
 
 // TestServerThatDoesNotRead holds up who writes to it, and nobody else.

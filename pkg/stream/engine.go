@@ -127,7 +127,10 @@ type Config struct {
 	Sources []netip.Addr
 	// StreamsPerConnection is how many subscriptions share a connection of HTTP/2 or
 	// HTTP/3: those of the clients with the numbers (see [target.Vars]) from k times
-	// that many on. 0 means 1. With HTTP/1.1 each has its own.
+	// that many on. 0 means 1. With HTTP/1.1 each has its own. One that a subscription
+	// times out on, and that has said nothing in that time or is of no use to others,
+	// gets no further ones: the next takes another, and as long as streams that were
+	// open before stay on the first, there are two at once.
 	StreamsPerConnection int
 	// Connections, when not nil, counts the connections that subscriptions have had,
 	// where several may share one.
@@ -212,6 +215,10 @@ func (k Kind) For(t *target.Target) (Kind, error) {
 	switch {
 	case t.HTTP == target.HTTP3 && !t.Encrypted():
 		return "", fmt.Errorf("HTTP/3 needs https, which %s is not", t.URL)
+	case t.HTTP == target.HTTP3 && t.Subscribe.Unix != "":
+		return "", fmt.Errorf("HTTP/3 needs UDP, which the Unix socket %s is not", t.Subscribe.Unix)
+	case t.HTTP == target.HTTP3 && len(t.Proxies()) > 0:
+		return "", fmt.Errorf("HTTP/3 cannot pass the proxy %s; name the host in NO_PROXY", strings.Join(t.Proxies(), ", "))
 	case k == Auto && t.HTTP == target.HTTP3:
 		return NetHTTP, nil
 	case k == Auto && epollAvailable && t.Plain() && !t.Tunnels() && t.HTTP == target.HTTP1:

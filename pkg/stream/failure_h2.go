@@ -6,6 +6,19 @@ import (
 	"github.com/sseload/sseload/pkg/stream/http2"
 )
 
+// doubted is err, the end of a connection without TLS whose server had not begun to
+// speak HTTP/2, with what is likely the reason.
+func doubted(err error) error {
+	f := classify(err)
+	if f.Class != ClosedEarly && f.Class != Reset {
+		return err
+	}
+	if f.Class == ClosedEarly {
+		f = errClosedUnopened
+	}
+	return failuref(f.Class, "%w; does it speak HTTP/2 without TLS?", f.Err)
+}
+
 // isHTTP2 reports whether err is about what HTTP/2 adds.
 func isHTTP2(err error) bool { return classOfHTTP2(err) != "" }
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// everyTransport is everyEngine, and engine conn over HTTP/2 in both of its forms,
+// everyTransport is everyEngine, and the engines of HTTP/2 in both of its forms,
 // where f is about what is served and not about the bytes of HTTP/1.1.
 func everyTransport(t *testing.T, f func(*testing.T, Kind)) {
 	t.Helper()
@@ -27,10 +27,12 @@ func everyTransport(t *testing.T, f func(*testing.T, Kind)) {
 func everyHTTP2(t *testing.T, f func(*testing.T, Kind)) {
 	t.Helper()
 	for _, form := range []string{"h2c", "h2"} {
-		t.Run("conn over "+form, func(t *testing.T) {
-			checkLeaks(t)
-			f(t, Conn)
-		})
+		for _, k := range []Kind{Conn, NetHTTP} {
+			t.Run(string(k)+" over "+form, func(t *testing.T) {
+				checkLeaks(t)
+				f(t, k)
+			})
+		}
 	}
 }
 
@@ -38,7 +40,7 @@ func everyHTTP2(t *testing.T, f func(*testing.T, Kind)) {
 func overHTTP2(t testing.TB) bool { return inForm(t, "h2c") || inForm(t, "h2") }
 
 func inForm(t testing.TB, form string) bool {
-	return strings.Contains(t.Name()+"/", "/conn_over_"+form+"/")
+	return strings.Contains(t.Name()+"/", "_over_"+form+"/")
 }
 
 // cutOff is what text, which is about a connection of HTTP/1.1, says of a stream:

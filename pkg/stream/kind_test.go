@@ -1,11 +1,37 @@
 package stream
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/sseload/sseload/pkg/target"
 )
+
+// TestKindForHTTP3: what leads to the server must be able to carry it.
+func TestKindForHTTP3(t *testing.T) {
+	proxy := func(*url.URL) (*url.URL, error) { return url.Parse("http://me:secret@proxy.test:3128") }
+	for _, c := range []struct {
+		spec target.Spec
+		err  string
+	}{
+		{target.Spec{Unix: "app.sock"}, "HTTP/3 needs UDP, which the Unix socket app.sock is not"},
+		{target.Spec{Proxy: proxy}, "HTTP/3 cannot pass the proxy http://***@proxy.test:3128; name the host in NO_PROXY"},
+	} {
+		c.spec.URL = "https://x"
+		for _, k := range []Kind{Auto, NetHTTP, R3Labs} {
+			for _, c.spec.HTTP = range []target.Version{target.HTTP2, target.HTTP3} {
+				tg, err := target.New(c.spec)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err = k.For(tg); (err != nil) != (c.spec.HTTP == target.HTTP3) || err != nil && err.Error() != c.err {
+					t.Errorf("%s over HTTP/%s: %v, want %s with HTTP/3", k, c.spec.HTTP, err, c.err)
+				}
+			}
+		}
+	}
+}
 
 // TestKindFor: which engine serves which version of HTTP, or which one to take.
 func TestKindFor(t *testing.T) {

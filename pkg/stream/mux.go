@@ -30,6 +30,7 @@ type mux struct {
 	at     Stamp    // of what is being read
 	unsaid error    // why nothing can be written any more
 	failed bool     // it will be over
+	left   bool     // no further stream comes, and it ends with the last
 	over   bool
 	busy   bool // somebody writes
 }
@@ -46,9 +47,10 @@ type muxUser interface {
 	gone(err error)
 }
 
-// dial starts to connect m by d. It must be called in the engine's context.
-func (m *mux) dial(d *dialer, to originKey, source netip.Addr, deadline time.Time) {
-	ctx, cancel := context.WithDeadline(m.s.ctx, deadline)
+// dial starts to connect m by d, for as long as nobody calls quit. It must be called
+// in the engine's context.
+func (m *mux) dial(d *dialer, to originKey, source netip.Addr) {
+	ctx, cancel := context.WithCancel(m.s.ctx)
 	m.cancel = cancel
 	if m.s.muxes == nil {
 		m.s.muxes = map[*mux]struct{}{}
@@ -151,7 +153,7 @@ func (m *mux) feed(at Stamp, p []byte) error {
 func (m *mux) settle() {
 	switch {
 	case m.s.closed || m.over || m.failed || m.nc == nil:
-	case m.http.Going() && m.http.Streams() == 0:
+	case (m.left || m.http.Going()) && m.http.Streams() == 0:
 		m.quit()
 	case m.http.Pending() && !m.busy:
 		m.busy = true
@@ -226,15 +228,20 @@ func (m *mux) end(tcp net.Conn, err error) {
 func (m *mux) ended(tcp net.Conn, err error) error {
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
+	op := "read from"
 	switch {
 	case isHTTP2(err):
 	case m.unsaid != nil && !m.http.Going():
 		// Of a reset the system tells once, and that was the writer.
-		return fmt.Errorf("write to %s: %w", tcp.RemoteAddr(), m.unsaid)
+		op, err = "write to", m.unsaid
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		err = m.http.Ended()
 	}
-	return fmt.Errorf("read from %s: %w", tcp.RemoteAddr(), err)
+	err = fmt.Errorf("%s %s: %w", op, tcp.RemoteAddr(), err)
+	if _, settled := m.http.Limit(); !settled && m.nc == tcp {
+		err = doubted(err)
+	}
+	return err
 }
 
 // complain tells the server what it did wrong, if it listens.

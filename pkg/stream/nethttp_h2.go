@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sseload/sseload/pkg/stream/http1"
+	"github.com/sseload/sseload/pkg/stream/http2"
 )
 
 // h2Dialer makes connections of package net/http's HTTP/2 client.
@@ -62,13 +63,15 @@ func (h *h2Dialer) dial(ctx context.Context, o originKey, source netip.Addr) (tr
 		_ = nc.Close()
 		return nil, 0, fmt.Errorf("speak HTTP/2 with %s: %w", o.hostPort, err)
 	}
-	c := &h2Conn{ClientConn: cc, origin: o, frames: frames, streams: map[*http.Request]struct{}{}}
+	c := &h2Conn{ClientConn: cc, origin: o, share: h.cfg.share(), frames: frames, streams: map[*http.Request]struct{}{}}
 	// Only the server's settings say how many streams it allows.
 	select {
 	case <-frames.settled:
 		return c, t.connected.Load(), nil
 	case <-frames.gone:
-		err = c.explain(net.ErrClosed)
+		if err = c.explain(net.ErrClosed); o.scheme == "http" {
+			err = doubted(err)
+		}
 	case <-ctx.Done():
 		err = o.at(ctx.Err())
 	}
@@ -80,6 +83,7 @@ func (h *h2Dialer) dial(ctx context.Context, o originKey, source netip.Addr) (tr
 type h2Conn struct {
 	*http.ClientConn
 	origin originKey
+	share  int // how many clients it is for
 	frames *frameConn
 
 	mu      sync.Mutex
@@ -88,6 +92,8 @@ type h2Conn struct {
 }
 
 func (c *h2Conn) usable() bool { return c.Err() == nil && !c.frames.goAway.Load() }
+
+func (c *h2Conn) heard() uint64 { return c.frames.reads.Load() }
 
 func (c *h2Conn) done(req *http.Request) {
 	c.mu.Lock()
@@ -198,9 +204,10 @@ func (c *h2Conn) reset(e *h2StreamError) *Failure {
 	case e.Cause == nil || e.Cause.Error() != "received from peer":
 		return failuref(Protocol, "HTTP/2 error %#x: %v", e.Code, e.Cause)
 	case e.Code == refusedStream:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return streamLimit(max(0, len(c.streams)-1))
+		if limit := c.Available() + c.InFlight(); c.usable() && limit < c.share {
+			return streamLimit(limit)
+		}
+		return failuref(Reset, "%w", &http2.ResetError{Code: http2.RefusedStream})
 	}
 	return failuref(Reset, "the server reset the stream, error %#x", e.Code)
 }
@@ -222,6 +229,7 @@ type frameConn struct {
 	whole int     // frames read
 	told  bool    // settled is closed
 
+	reads   atomic.Uint64
 	goAway  atomic.Bool
 	closing atomic.Bool // it is this side that closes
 	failed  atomic.Pointer[frameFailure]
@@ -241,6 +249,7 @@ func (c *frameConn) Read(p []byte) (int, error) {
 		close(c.settled)
 	}
 	n, err := c.Conn.Read(p)
+	c.reads.Add(1)
 	if ferr := c.walk(p[:n]); ferr != nil {
 		c.failed.CompareAndSwap(nil, ferr)
 	}

@@ -53,8 +53,10 @@ func newH3Dialer(cfg Config) *h3Dialer {
 	h.dialer.tls.MinVersion = tls.VersionTLS13 // RFC 9001 section 4.2
 	h.http = &http3.Transport{DisableCompression: true, MaxResponseHeaderBytes: http1.MaxHeadBytes}
 	h.quic = &quic.Config{
-		Versions:             []quic.Version{quic.Version1},
-		HandshakeIdleTimeout: min(cfg.Timeout, idleFor), // the context ends what takes longer altogether
+		Versions: []quic.Version{quic.Version1},
+		// The context ends what takes longer than somebody waits for; who comes just
+		// before the first one gives up waits as long again.
+		HandshakeIdleTimeout: 2 * min(cfg.Timeout, idleFor),
 		MaxIdleTimeout:       idleFor,
 		KeepAlivePeriod:      pingEvery,
 		MaxIncomingStreams:   -1, // RFC 9114 section 6.1
@@ -159,6 +161,8 @@ func (c *h3Conn) free() {
 }
 
 func (c *h3Conn) usable() bool { return c.quic.Context().Err() == nil && !c.goAway.Load() }
+
+func (c *h3Conn) heard() uint64 { return c.quic.ConnectionStats().PacketsReceived }
 
 func (c *h3Conn) done(*http.Request) { c.streams.Add(-1) }
 

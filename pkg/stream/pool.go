@@ -40,6 +40,8 @@ type trunk interface {
 	roundTrip(*http.Request, *trip) (*http.Response, error)
 	// explain is the failure that err, of the reading of a body, stands for.
 	explain(err error) error
+	// heard changes with whatever the server says, be it only that it is there.
+	heard() uint64
 	// done says that the stream that roundTrip opened for a request is over.
 	done(*http.Request)
 	// usable reports whether the connection takes further streams, but for a limit
@@ -72,6 +74,7 @@ type sharedConn struct {
 	trunk
 	at    int64 // when it was established
 	users int   // attempts that wait for it or have a stream
+	left  bool  // it was given up: those who have a stream keep it, and others take another
 }
 
 func newPool(cfg Config, d trunkDialer) *pool {
@@ -106,8 +109,12 @@ func (p *pool) trip(req *http.Request, t *trip) (*http.Response, error) {
 	}
 	t.connected.Store(max(c.at, t.dialed))
 	t.requested.Store(p.cfg.Clock.Now())
+	heard := c.heard()
 	resp, err := c.roundTrip(req, t)
 	if err != nil {
+		if isOpenTimeout(req.Context()) {
+			p.giveUp(c, c.heard() == heard)
+		}
 		p.release(c)
 		return nil, err
 	}
@@ -130,6 +137,9 @@ func (p *pool) acquire(ctx context.Context, client int, o originKey) (*sharedCon
 		err = ctx.Err()
 	}
 	if err != nil {
+		if isOpenTimeout(ctx) {
+			p.giveUp(c, true)
+		}
 		p.release(c)
 		return nil, err
 	}
@@ -167,9 +177,20 @@ func (p *pool) join(group int, o originKey) (*sharedConn, error) {
 	return found, nil
 }
 
-// start dials, with p locked.
+func isOpenTimeout(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errOpenTimeout) }
+
+// giveUp has others take another connection than c, which the time of one is up on,
+// if it was silent all that time, or nobody else has a use for it. A server that has
+// died would be tried again for ever.
+func (p *pool) giveUp(c *sharedConn, silent bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.left = c.left || silent || c.users == 1
+}
+
+// start dials for as long as somebody waits for that, with p locked.
 func (p *pool) start(group int, o originKey) *sharedConn {
-	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.Timeout)
+	ctx, cancel := context.WithCancel(p.ctx)
 	c := &sharedConn{origin: o, cancel: cancel, ready: make(chan struct{})}
 	p.groups[group] = append(p.groups[group], c)
 	p.work.Go(func() {
@@ -211,6 +232,9 @@ func (p *pool) close() {
 
 // takes reports whether c can be joined.
 func (c *sharedConn) takes() bool {
+	if c.left {
+		return false
+	}
 	select {
 	case <-c.ready:
 		return c.err == nil && c.usable()

@@ -48,7 +48,9 @@ func (p *postman) pump() {
 	for p.s.queue.len() > 0 && len(p.letters) < p.s.s.cfg.SendConnections {
 		i := slices.IndexFunc(p.routes, func(r *route) bool { return r.http.Room() > 0 })
 		if i < 0 {
-			p.connect()
+			if !slices.ContainsFunc(p.routes, func(r *route) bool { return r.http.Full() }) {
+				p.connect()
+			}
 			return
 		}
 		tag, v, ok := p.s.take()
@@ -73,7 +75,7 @@ func (p *postman) connect() {
 		}
 	})
 	r.mux = mux{s: p.s.s, user: r}
-	r.dial(p.s.dial, originKey{cfg.Target.Send.Scheme, cfg.Target.Send.HostPort}, firstSource(cfg.Sources), time.Now().Add(cfg.Timeout))
+	r.dial(p.s.dial, originKey{cfg.Target.Send.Scheme, cfg.Target.Send.HostPort}, firstSource(cfg.Sources))
 }
 
 // send sends a message over r, which has room.
@@ -89,6 +91,9 @@ func (r *route) send(tag Tag, v target.Vars) {
 	l.Tag = p.serial
 	if err == nil {
 		err = r.http.Open(&l.Stream, block, body)
+	}
+	if r.http.Going() { // its numbers are used up, of which nobody else tells
+		r.retire()
 	}
 	p.letters[l.Tag] = l
 	l.timer = p.s.s.timed(cfg.Timeout, func() {
@@ -158,7 +163,7 @@ func (r *route) retire() {
 func (r *route) connected() {}
 
 // writing implements muxUser.
-func (r *route) writing(int64) {}
+func (r *route) writing(int64) { r.on.pump() }
 
 // gone implements muxUser.
 func (r *route) gone(err error) {

@@ -60,6 +60,7 @@ type opening struct {
 	moved  *redirects // nil unless redirected
 	// timer ends it where no deadline of a connection of its own does; nil elsewhere.
 	timer *time.Timer
+	rider *rider // with HTTP/2, the stream of engine conn; nil elsewhere
 }
 
 func (s *shard) init(cfg Config, start func(*attempt)) {

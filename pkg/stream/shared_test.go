@@ -56,6 +56,9 @@ type sharedServer struct {
 	// retire has the server end its connections once their streams have ended,
 	// die ends them at once and listens no more.
 	retire, die func()
+	// silent is up to which connection, counted from 1, nothing comes through, and
+	// seen how many there were.
+	silent, seen atomic.Int32
 	// crash, with HTTP/3, ends the server without a word.
 	crash func()
 }
@@ -98,7 +101,7 @@ func (s *sharedServer) serveH2(t *testing.T, cfg *tls.Config, streams int, h htt
 	} else {
 		srv.Protocols.SetUnencryptedHTTP2(true)
 	}
-	s.run(t, func() error { return run(ln) }, srv.Shutdown, srv.Close)
+	s.run(t, func() error { return run(quietListener{ln, s}) }, srv.Shutdown, srv.Close)
 }
 
 func (s *sharedServer) serveH3(t *testing.T, cfg *tls.Config, streams int, h http.Handler) {
@@ -108,7 +111,7 @@ func (s *sharedServer) serveH3(t *testing.T, cfg *tls.Config, streams int, h htt
 		t.Fatal(err)
 	}
 	s.addr = udp.LocalAddr().String()
-	transport := &quic.Transport{Conn: datagramServer{udp}}
+	transport := &quic.Transport{Conn: &datagramServer{UDPConn: udp, s: s, peers: map[string]int32{}}}
 	ln, err := transport.ListenEarly(http3.ConfigureTLSConfig(cfg), &quic.Config{MaxIncomingStreams: int64(streams)})
 	if err != nil {
 		t.Fatal(err)
@@ -124,13 +127,78 @@ func (s *sharedServer) serveH3(t *testing.T, cfg *tls.Config, streams int, h htt
 }
 
 // datagramServer keeps quic-go from warning of a small buffer.
-type datagramServer struct{ *net.UDPConn }
+type datagramServer struct {
+	*net.UDPConn
+	s     *sharedServer
+	mu    sync.Mutex
+	peers map[string]int32 // their numbers
+}
 
-func (datagramServer) SetReadBuffer(int) error  { return nil }
-func (datagramServer) SetWriteBuffer(int) error { return nil }
+func (d *datagramServer) hears(addr net.Addr) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.peers[addr.String()]
+	if n == 0 {
+		n = d.s.seen.Add(1)
+		d.peers[addr.String()] = n
+	}
+	return n > d.s.silent.Load()
+}
+
+func (d *datagramServer) ReadFrom(p []byte) (int, net.Addr, error) {
+	for {
+		n, addr, err := d.UDPConn.ReadFrom(p)
+		if err != nil || d.hears(addr) {
+			return n, addr, err
+		}
+	}
+}
+
+func (d *datagramServer) WriteTo(p []byte, addr net.Addr) (int, error) {
+	if !d.hears(addr) {
+		return len(p), nil
+	}
+	return d.UDPConn.WriteTo(p, addr)
+}
+
+// quietListener makes connections that are silent when they shall be.
+type quietListener struct {
+	net.Listener
+	s *sharedServer
+}
+
+func (l quietListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	return &quietConn{nc, l.s, l.s.seen.Add(1)}, err
+}
+
+type quietConn struct {
+	net.Conn
+	s *sharedServer
+	n int32
+}
+
+func (c *quietConn) Read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if err != nil || c.n > c.s.silent.Load() {
+			return n, err
+		}
+	}
+}
+
+func (c *quietConn) Write(p []byte) (int, error) {
+	if c.n <= c.s.silent.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+func (*datagramServer) SetReadBuffer(int) error  { return nil }
+func (*datagramServer) SetWriteBuffer(int) error { return nil }
 
 // SyscallConn hides that of the socket.
-func (datagramServer) SyscallConn() {}
+func (*datagramServer) SyscallConn() {}
 
 func (s *sharedServer) run(t *testing.T, serve func() error, shutdown func(context.Context) error, stop func() error) {
 	var work sync.WaitGroup
@@ -243,8 +311,12 @@ func TestSharedBehaviours(t *testing.T) {
 					}
 				}
 				p.quiet()
-				if n := s.conns.Load(); n != 1 {
-					t.Errorf("%d connections, want 1", n)
+				conns := int32(1)
+				if end == "closed: timed out" {
+					conns = 2
+				}
+				if n := s.conns.Load(); n != conns {
+					t.Errorf("%d connections, want %d", n, conns)
 				}
 			})
 		})
@@ -388,6 +460,75 @@ func TestSharedServerDies(t *testing.T) {
 		if n := next.conns.Load(); n != clients/each {
 			t.Errorf("%d connections, want %d", n, clients/each)
 		}
+	})
+}
+
+// untilOpened subscribes id again and again, and says how often that timed out.
+func (p *probe) untilOpened(id int) (timedOut int) {
+	p.t.Helper()
+	for begun := time.Now(); time.Since(begun) < patience; timedOut++ {
+		p.subscribe(id, "")
+		f := p.next()
+		if f.text == "opened" && f.id == id {
+			return timedOut
+		}
+		if f.text != "closed: timed out" || f.id != id {
+			p.t.Fatalf("%d: %s (%v)", f.id, f.text, f.failure)
+		}
+	}
+	p.t.Fatalf("%d timed out %d times", id, timedOut)
+	return 0
+}
+
+// TestSharedSilence: a connection that has died without a word is replaced for those
+// who come, and left to those who have a stream.
+func TestSharedSilence(t *testing.T) {
+	everyShared(t, func(t *testing.T, k Kind, way shared) {
+		s := serveShared(t, way, 100, says())
+		p := start(t, k, Config{Target: at(t, s.spec("/")), Clients: 3, StreamsPerConnection: 3, Timeout: 300 * time.Millisecond})
+		s.silent.Store(1) // the first does not even begin
+		if p.untilOpened(0) == 0 {
+			t.Error("a silent connection opened a stream")
+		}
+		s.silent.Store(s.seen.Load())
+		if p.untilOpened(1) == 0 {
+			t.Error("a silent connection opened a stream")
+		}
+		conns := s.seen.Load()
+		if p.untilOpened(2) == 0 && s.seen.Load() != conns {
+			t.Error("two connections were needed where one does")
+		}
+		p.quiet() // the first one is still there
+	})
+}
+
+// TestSharedDial: who waits for a connection that another client began to make has as
+// long for it as that one.
+func TestSharedDial(t *testing.T) {
+	everyShared(t, func(t *testing.T, k Kind, way shared) {
+		const timeout = 400 * time.Millisecond
+		s := serveShared(t, way, 100, says())
+		s.silent.Store(1)
+		p := &probe{t: t, facts: make(chan fact, 10)}
+		var failed [2]int64
+		p.on = func(f fact) { failed[f.id] = p.now() }
+		startWith(t, k, Config{Target: at(t, s.spec("/")), Clients: 2, StreamsPerConnection: 2, Timeout: timeout}, p)
+		var begun int64
+		p.do(func() {
+			p.eng.Subscribe(0, nil)
+			p.eng.Alarm(p.now()+int64(timeout/2), func() {
+				begun = p.now()
+				p.eng.Subscribe(1, nil)
+			})
+		})
+		p.expect("closed: timed out")
+		p.expect("closed: timed out")
+		p.do(func() {
+			if d := time.Duration(failed[1] - begun); d < timeout || failed[1] < failed[0] {
+				t.Errorf("the second one waited for %s", d)
+			}
+		})
+		p.quiet()
 	})
 }
 

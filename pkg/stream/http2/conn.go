@@ -35,6 +35,7 @@ type Stream struct {
 	window    int32 // how much of the request's body may be sent
 	unread    int32 // of this side's window, used and not given back
 	headed    bool  // the final head has come
+	interim   uint8 // interim responses that came
 	uploading bool  // a part of the request's body is to be sent
 }
 
@@ -89,6 +90,9 @@ const (
 	mostAnswers = 64 << 10
 	// fullOut is how much of bodies is made ready at once.
 	fullOut = 64 << 10
+	// mostOut is how much waits to be written at which no stream is opened any more, in
+	// bytes: a server that does not read would have it grow with each attempt.
+	mostOut = 256 << 10
 	// mostDebug bounds what is kept of a GOAWAY's text.
 	mostDebug = 128
 )
@@ -108,11 +112,14 @@ func (c *Conn) Start() {
 
 // Room is how many further streams can be opened now.
 func (c *Conn) Room() int {
-	if c.failed != nil || c.Going() {
+	if c.failed != nil || c.Going() || c.Full() {
 		return 0
 	}
 	return max(0, c.limit-len(c.streams))
 }
+
+// Full reports whether there is no room before what is pending has been taken.
+func (c *Conn) Full() bool { return len(c.out) >= mostOut }
 
 // Limit is how many streams the server allows at once. known is false while it has
 // not said so; then the limit is a guess.
@@ -145,6 +152,9 @@ func (c *Conn) Open(s *Stream, block, body []byte) error {
 	if c.Room() == 0 {
 		if c.failed != nil || c.Going() {
 			return fmt.Errorf("%w on this connection", ErrLimit)
+		}
+		if c.Full() {
+			return fmt.Errorf("%w before others are written", ErrLimit)
 		}
 		return fmt.Errorf("%w: the server takes %d at once", ErrLimit, c.limit)
 	}
@@ -297,6 +307,8 @@ func (c *Conn) begin(h Handler) error {
 		c.beginData(h)
 	case frameHeaders:
 		c.block = &block{id: c.id, s: c.find(c.id), endStream: c.flags&flagEndStream != 0}
+	case frameContinuation:
+		return c.block.grow(frameHeadSize)
 	}
 	return nil
 }

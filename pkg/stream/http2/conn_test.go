@@ -108,6 +108,30 @@ func opened(t testing.TB, n int, bodies ...string) (*Conn, []*Stream) {
 	return c, all
 }
 
+// TestFull: requests that nobody takes do not become more and more.
+func TestFull(t *testing.T) {
+	c, _ := opened(t, 1)
+	for n := 0; c.Room() > 0; n++ {
+		s := &Stream{}
+		if err := c.Open(s, make([]byte, 1000), nil); err != nil {
+			t.Fatal(err)
+		}
+		c.Cancel(s)
+		if n > 1000 {
+			t.Fatal("there is room for ever")
+		}
+	}
+	if err := c.Open(&Stream{}, nil, nil); !c.Full() || !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), "written") {
+		t.Errorf("full: %t, and another stream: %v", c.Full(), err)
+	}
+	if n := len(c.Take(nil)); n < mostOut || n > mostOut+2000 {
+		t.Errorf("%d bytes wait", n)
+	}
+	if c.Full() || c.Room() != unsettledLimit-1 {
+		t.Errorf("room for %d once it is taken", c.Room())
+	}
+}
+
 const ok200 = ":status"
 
 func TestConn(t *testing.T) {
@@ -151,6 +175,12 @@ func TestConn(t *testing.T) {
 			s.head(1, false, ok200, "100")
 			s.head(1, true, ok200, "200")
 		}, []string{"1: head 200", "1: end <nil>"}, ""},
+		{"interim heads without end", func(s *script) {
+			for range mostInterim + 1 {
+				s.head(1, false, ok200, "103")
+			}
+			s.head(3, true, ok200, "200")
+		}, []string{"1: end malformed http/2 response: more than 100 interim responses (ENHANCE_YOUR_CALM)", "2: head 200", "2: end <nil>"}, ""},
 		{"trailers", func(s *script) {
 			s.head(1, false, ok200, "200")
 			_ = s.WriteData(1, false, []byte("a"))
@@ -167,7 +197,7 @@ func TestConn(t *testing.T) {
 			_ = s.WriteWindowUpdate(1, 1)
 		}, []string{"1: end the server reset the stream (CANCEL)"}, ""},
 		{"refused", func(s *script) { _ = s.WriteRSTStream(3, xhttp2.ErrCodeRefusedStream) },
-			[]string{"2: end the server reset the stream (REFUSED_STREAM): it did not process the request"}, ""},
+			[]string{"2: end the server refused the stream (REFUSED_STREAM) and did not process the request"}, ""},
 		{"it goes away", func(s *script) {
 			_ = s.WriteGoAway(1, xhttp2.ErrCodeNo, []byte("deploy"))
 			s.head(1, true, ok200, "200")
@@ -217,6 +247,12 @@ func TestConn(t *testing.T) {
 		{"two heads", func(s *script) { s.head(1, false, ok200, "200"); s.head(1, false, ok200, "200") },
 			[]string{"1: head 200", "1: end malformed http/2 response: a second head (PROTOCOL_ERROR)"}, ""},
 
+		{"a head without end", func(s *script) {
+			_ = s.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: s.block(ok200, "200")})
+			for range mostBlock/frameHeadSize + 1 {
+				_ = s.WriteContinuation(1, false, nil)
+			}
+		}, nil, "a head of more than 131072 bytes (ENHANCE_YOUR_CALM)"},
 		{"a push", func(s *script) {
 			_ = s.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2, EndHeaders: true})
 		}, nil, "PROTOCOL_ERROR"},

@@ -87,14 +87,13 @@ func streamErrorf(c Code, format string, args ...any) *StreamError {
 type ResetError struct{ Code Code }
 
 func (e *ResetError) Error() string {
-	text := "the server reset the stream (" + e.Code.String() + ")"
 	switch e.Code {
 	case RefusedStream:
-		text += ": it did not process the request"
+		return "the server refused the stream (REFUSED_STREAM) and did not process the request"
 	case HTTP11Required:
-		text += ": it wants the request over HTTP/1.1"
+		return "the server reset the stream (HTTP_1_1_REQUIRED): it wants the request over HTTP/1.1"
 	}
-	return text
+	return "the server reset the stream (" + e.Code.String() + ")"
 }
 
 // GoAwayError says that the server goes away, RFC 9113 section 6.8.

@@ -13,8 +13,11 @@ import (
 const MaxHeadBytes = 64 << 10
 
 // mostBlock bounds a head in its encoded form, beyond what one within MaxHeadBytes
-// could take.
+// could take; a frame counts as no fewer than its own head.
 const mostBlock = 2 * MaxHeadBytes
+
+// mostInterim bounds how many interim responses come before a response.
+const mostInterim = 100
 
 // Head is the head of a response.
 type Head struct {
@@ -51,6 +54,14 @@ type block struct {
 	size      int // as MaxHeadBytes counts
 	encoded   int
 	endStream bool
+}
+
+// grow counts n more bytes of the encoded form.
+func (b *block) grow(n int) error {
+	if b.encoded += n; b.encoded > mostBlock {
+		return connErrorf(EnhanceYourCalm, "a head of more than %d bytes", mostBlock)
+	}
+	return nil
 }
 
 // add takes a field that was decoded.

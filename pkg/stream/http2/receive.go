@@ -137,8 +137,8 @@ func (c *Conn) fragment(p []byte) error {
 		c.dec = hpack.NewDecoder(4096, func(f hpack.HeaderField) { c.block.add(f) })
 		c.dec.SetMaxStringLength(MaxHeadBytes)
 	}
-	if c.block.encoded += len(p); c.block.encoded > mostBlock {
-		return connErrorf(EnhanceYourCalm, "a head of more than %d bytes", mostBlock)
+	if err := c.block.grow(len(p)); err != nil {
+		return err
 	}
 	if _, err := c.dec.Write(p); err != nil {
 		return compressionError(err)
@@ -186,6 +186,9 @@ func (c *Conn) headed(s *Stream, b *block, h Handler) error {
 	if head.Status < 200 {
 		if head.Status == 101 || b.endStream {
 			return streamErrorf(ProtocolError, "a response of status %d alone", head.Status)
+		}
+		if s.interim++; s.interim > mostInterim {
+			return streamErrorf(EnhanceYourCalm, "more than %d interim responses", mostInterim)
 		}
 		return nil
 	}
