@@ -66,7 +66,11 @@ func TestLongLine(t *testing.T) {
 			t.Error("all of the line was taken")
 		}
 		// All that was allocated, not only what is left of it.
-		if grown := after.TotalAlloc - before.TotalAlloc; grown > 10<<20 {
+		most := uint64(10 << 20)
+		if k == NetHTTP && overHTTP2(t) {
+			most += 20 << 20 // package net/http keeps what fills its window, of 4 MiB, on either side
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > most {
 			t.Errorf("%d bytes were allocated for an event of which %d are allowed", grown, sse.DefaultLimit)
 		}
 	})
@@ -795,8 +799,11 @@ func TestSources(t *testing.T) {
 
 // TestManyConnections opens and closes 2,000.
 func TestManyConnections(t *testing.T) {
-	const n = 2000
 	everyTransport(t, func(t *testing.T, k Kind) {
+		n := 2000
+		if k == NetHTTP && inForm(t, "h2") {
+			n = 300 // the server gives a client ten seconds to begin, which a slow machine needs for so many handshakes
+		}
 		s := serve(t, func(c *peer) {
 			c.request()
 			c.say(stream("data: a\n\n"))
