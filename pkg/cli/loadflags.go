@@ -151,6 +151,7 @@ type loadFlags struct {
 
 	noReconnect bool
 	jitter      jitter
+	flags       *pflag.FlagSet // to see which were set
 }
 
 // connecting is how many clients may be at once unless the user says: on two shared
@@ -158,12 +159,17 @@ type loadFlags struct {
 // listen queue of 511 that Node and others have.
 const connecting = 384
 
+// connectingQUIC is the same for connections of HTTP/3: servers on quic-go refuse those
+// beyond 32 that they have not accepted yet.
+const connectingQUIC = 32
+
 func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
-	*f = loadFlags{clients: counts{1000}, roomSize: 6, connectConcurrency: connecting, streamsPerConnection: 1, workers: 1, labels: labels{}}
+	*f = loadFlags{clients: counts{1000}, roomSize: 6, connectConcurrency: connecting, streamsPerConnection: 1, workers: 1, labels: labels{}, flags: flags}
 	flags.VarP(&f.clients, "clients", "c", "number of EventSource clients; a list makes a series of runs, and three sizes show what one more costs")
 	flags.Var(&f.roomSize, "room-size", "clients a room; client i is in room i / N")
 	flags.Var(&f.connectRate, "connect-rate", "clients to connect per second; 0: as fast as the concurrency allows")
-	flags.Var(&f.connectConcurrency, "connect-concurrency", "clients that may be connecting at once")
+	flags.Var(&f.connectConcurrency, "connect-concurrency",
+		fmt.Sprintf("clients that may be connecting at once (with --http 3 those of %d connections unless said)", connectingQUIC))
 	f.streamFlags.add(flags, sse.DefaultLimit, timeoutFor)
 	flags.Var(&f.streamsPerConnection, "streams-per-connection", "clients that share a connection, as tabs of a browser do; needs --http 2 or 3")
 	flags.BoolVar(&f.noReconnect, "no-reconnect", false, "take the end of a stream for the end of its client; else it is opened again, as a browser does")
@@ -201,9 +207,13 @@ func (f *loadFlags) check() error {
 
 // asked is what the flags ask of each scenario of n clients.
 func (f *loadFlags) asked(n int, sources addresses, l result.Labels) scenarios.Load {
+	concurrency := int(f.connectConcurrency)
+	if target.Version(f.request.http) == target.HTTP3 && !f.flags.Changed("connect-concurrency") {
+		concurrency = connectingQUIC * int(f.streamsPerConnection)
+	}
 	asked := scenarios.Load{
 		Clients: n, RoomSize: int(f.roomSize), Engine: stream.Kind(f.engine),
-		Ramp:    load.Ramp{Rate: float64(f.connectRate), Concurrency: int(f.connectConcurrency)},
+		Ramp:    load.Ramp{Rate: float64(f.connectRate), Concurrency: concurrency},
 		Timeout: f.timeout, Sources: sources, MaxEventSize: int(f.maxEventSize), EventType: f.event, Labels: l,
 		StreamsPerConnection: int(f.streamsPerConnection),
 		Affinity:             f.affinity.affinity(),
