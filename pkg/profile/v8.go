@@ -127,7 +127,7 @@ func fromCPUProfile(raw []byte) (*profile.Profile, error) {
 		}
 		stack = stack[:0]
 		// A tree has no cycle, but this is an answer.
-		for at := i; at >= 0 && len(stack) < maxDepth; at = parent[at] {
+		for at, steps := i, 0; at >= 0 && steps < maxDepth; at, steps = parent[at], steps+1 {
 			if at == i || !in.Nodes[at].CallFrame.pseudo(rootFunction) {
 				stack = append(stack, frames[at])
 			}

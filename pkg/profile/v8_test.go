@@ -93,6 +93,7 @@ func TestWhatV8DoesNotSay(t *testing.T) {
 func FuzzCPUProfile(f *testing.F) {
 	f.Add([]byte(tinyCPU))
 	f.Add([]byte(`{"nodes":[{"id":1,"children":[2]},{"id":2,"callFrame":{"functionName":"(idle)"},"children":[1]}],"samples":[2,1],"timeDeltas":[1e300,-5]}`))
+	f.Add([]byte(`{"nodes":[{"id":1,"callFrame":{"functionName":"(root)"},"children":[2,1]},{"id":2,"callFrame":{"functionName":"main"}}],"samples":[2],"timeDeltas":[1]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		p, err := fromCPUProfile(raw)
 		if err == nil {
