@@ -801,7 +801,7 @@ func TestSources(t *testing.T) {
 func TestManyConnections(t *testing.T) {
 	everyTransport(t, func(t *testing.T, k Kind) {
 		n := 2000
-		if k == NetHTTP && inForm(t, "h2") {
+		if inForm(t, "h2") {
 			n = 300 // the server gives a client ten seconds to begin, which a slow machine needs for so many handshakes
 		}
 		s := serve(t, func(c *peer) {
