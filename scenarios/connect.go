@@ -30,7 +30,7 @@ func (c Connect) Run(ctx context.Context, env *Env) (*result.Run, error) {
 		err = nil // they had opened, which is all that was asked
 	}
 	if err == nil && c.Hold > 0 {
-		s.enter(ctx, phaseHold)
+		s.enter(ctx, phaseHold, c.Hold)
 		err = s.people.Hold(ctx, c.Hold)
 	}
 	return s.close(ctx, err, phaseConnect)

@@ -29,7 +29,7 @@ func targetWithSend(t *testing.T, root, send string) *target.Target {
 func TestConnect(t *testing.T) {
 	eachEngine(t, func(t *testing.T, kind stream.Kind) {
 		server, env := serve(t, testserver.Config{Greeting: true})
-		run, err := Connect{Load: asked(100, kind)}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Connect{Load: asked(100, kind)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestConnectAtARate(t *testing.T) {
 	_, env := serve(t, testserver.Config{})
 	ask := asked(41, stream.Auto)
 	ask.Ramp.Rate = 200
-	run, err := Connect{Load: ask}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Connect{Load: ask})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +72,8 @@ func TestConnectAtARate(t *testing.T) {
 
 func TestHoldCountsDrops(t *testing.T) {
 	server, env := serve(t, testserver.Config{})
-	env.Show = when(func(p Progress) bool { return p.Phase == phaseHold }, func() { _ = server.Close() })
-	run, err := Connect{Load: asked(30, stream.Auto), Hold: time.Minute}.Run(context.Background(), env)
+	env.Observers = when(func(p Progress) bool { return p.Phase == phaseHold }, func() { _ = server.Close() })
+	run, err := runOf(context.Background(), env, Connect{Load: asked(30, stream.Auto), Hold: time.Minute})
 	if !errors.Is(err, load.ErrGone) {
 		t.Fatalf("error %v, want %v", err, load.ErrGone)
 	}
@@ -86,7 +86,7 @@ func TestHoldCountsDrops(t *testing.T) {
 func TestNobodyOpens(t *testing.T) {
 	_, env := serve(t, testserver.Config{Auth: &testserver.Auth{Bearer: "secret"}})
 	ask := asked(500, stream.Auto)
-	run, err := Connect{Load: ask}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Connect{Load: ask})
 	var f *stream.Failure
 	if !errors.Is(err, load.ErrNoneOpened) || !errors.As(err, &f) || f.Status != 401 {
 		t.Fatalf("error %v, want that no client opened for status 401", err)
@@ -128,7 +128,7 @@ func TestSeriesStopsAtTheFirstError(t *testing.T) {
 // every stream has ended by the time that all have opened.
 func TestShortStreamsAreConnectedAllTheSame(t *testing.T) {
 	env := newOdd(t, deliverOnly, func(int) bool { return false })
-	run, err := Connect{Load: asked(20, stream.Auto)}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Connect{Load: asked(20, stream.Auto)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestShortStreamsAreConnectedAllTheSame(t *testing.T) {
 	if c := run.Connect; c.Opened != 20 || c.Dropped != 20 || c.Drops["ended"] != 20 {
 		t.Errorf("%d opened, %d dropped: %v", c.Opened, c.Dropped, c.Drops)
 	}
-	held, err := Connect{Load: asked(20, stream.Auto), Hold: time.Minute}.Run(context.Background(), env)
+	held, err := runOf(context.Background(), env, Connect{Load: asked(20, stream.Auto), Hold: time.Minute})
 	if !errors.Is(err, load.ErrGone) {
 		t.Errorf("error %v with a hold, want %v", err, load.ErrGone)
 	}

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,25 +86,51 @@ func eachEngine(t *testing.T, f func(t *testing.T, kind stream.Kind)) {
 }
 
 // when is an Env.Show that does act, once, as soon as the run has come so far.
-func when(reached func(Progress) bool, act func()) func(func() Progress) func() {
-	return func(progress func() Progress) func() {
-		stop, done := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(done)
-			ticker := time.NewTicker(time.Millisecond)
-			defer ticker.Stop()
-			for acted := false; ; {
-				select {
-				case <-stop:
-					return
-				case <-ticker.C:
-				}
-				if !acted && reached(progress()) {
-					acted = true
-					act()
-				}
+func when(reached func(Progress) bool, act func()) []Observer {
+	return []Observer{&waiting{reached: reached, act: act}}
+}
+
+type waiting struct {
+	reached func(Progress) bool
+	act     func()
+	stop    chan struct{}
+	done    sync.WaitGroup
+}
+
+// Begin implements [Observer].
+func (w *waiting) Begin(g Going) {
+	w.stop = make(chan struct{})
+	w.done.Go(func() {
+		ticker := time.NewTicker(time.Millisecond)
+		defer ticker.Stop()
+		for acted := false; ; {
+			select {
+			case <-w.stop:
+				return
+			case <-ticker.C:
 			}
-		}()
-		return func() { close(stop); <-done }
+			if !acted && w.reached(g.Progress()) {
+				acted = true
+				w.act()
+			}
+		}
+	})
+}
+
+// Sample implements [Observer].
+func (w *waiting) Sample(result.Sample) {}
+
+// End implements [Observer].
+func (w *waiting) End(*result.Run) {
+	close(w.stop)
+	w.done.Wait()
+}
+
+// runOf carries out s as a series of its own.
+func runOf(ctx context.Context, env *Env, s Scenario) (*result.Run, error) {
+	runs, err := Series(ctx, env, []Scenario{s})
+	if len(runs) == 0 {
+		return nil, err
 	}
+	return &runs[0], err
 }

@@ -95,7 +95,7 @@ func TestAnEarlyEndIsNotTheEnd(t *testing.T) {
 		env := newOdd(t, deliverOnly, func(n int) bool { return n > 1 })
 		ask := asked(30, kind)
 		ask.Ramp = load.Ramp{Rate: 300, Concurrency: 8}
-		run, err := Rooms{Load: ask, Iterations: 2}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestAnEarlyEndIsNotTheEnd(t *testing.T) {
 func TestGoneInTheLastIteration(t *testing.T) {
 	eachEngine(t, func(t *testing.T, kind stream.Kind) {
 		_, env := serve(t, testserver.Config{Faults: []testserver.Fault{{Kind: testserver.FaultClose, Every: 1, After: 1}}})
-		run, err := Rooms{Load: asked(12, kind), Iterations: 1}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Rooms{Load: asked(12, kind), Iterations: 1})
 		if !errors.Is(err, load.ErrGone) {
 			t.Errorf("error %v, want %v", err, load.ErrGone)
 		}
@@ -133,7 +133,7 @@ func TestDeliveredButRefused(t *testing.T) {
 			deliver()
 			w.WriteHeader(http.StatusInternalServerError)
 		}, nil)
-		run, err := Rooms{Load: asked(30, kind), Iterations: 3}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Rooms{Load: asked(30, kind), Iterations: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +159,7 @@ func TestSendsThatAreNeverAnswered(t *testing.T) {
 				}, nil)
 				ask := asked(12, kind)
 				ask.Timeout = 200 * time.Millisecond
-				run, err := Rooms{Load: ask, Iterations: 2}.Run(context.Background(), env)
+				run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 2})
 				check(t, run)
 				d := run.Delivery
 				if delivers && (err != nil || d.Received != 24 || *d.Iterations != 2) {
@@ -188,7 +188,7 @@ func TestSendsAreCalledOff(t *testing.T) {
 		}, nil)
 		ask := asked(60, kind)
 		ask.Timeout, ask.SendConnections = 100*time.Millisecond, 1
-		run, err := Rooms{Load: ask, Iterations: 3}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +220,7 @@ func TestInterruptCallsSendsOff(t *testing.T) {
 	}, nil)
 	ask := asked(60, stream.Auto)
 	ask.SendConnections = 2
-	run, err := Rooms{Load: ask, Iterations: 3}.Run(ctx, env)
+	run, err := runOf(ctx, env, Rooms{Load: ask, Iterations: 3})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was cancelled", err)
 	}
@@ -240,10 +240,10 @@ func TestInterruptBeforeTheFirstDial(t *testing.T) {
 			_, env := serve(t, testserver.Config{})
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			env.Show = when(func(p Progress) bool { return p.Live.Open == 1 }, cancel)
+			env.Observers = when(func(p Progress) bool { return p.Live.Open == 1 }, cancel)
 			ask := asked(12, kind)
 			ask.Ramp.Rate = 1.0 / 60
-			run, err := Connect{Load: ask}.Run(ctx, env)
+			run, err := runOf(ctx, env, Connect{Load: ask})
 			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("error %v, want that it was cancelled", err)
 			}
@@ -273,7 +273,7 @@ func TestBoundsHold(t *testing.T) {
 		}, nil)
 		ask := asked(60, kind)
 		ask.SendConnections, ask.Ramp.Concurrency = 1, 1
-		run, err := Rooms{Load: ask, Iterations: 3}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +288,7 @@ func TestARoomLargerThanAllClients(t *testing.T) {
 	_, env := serve(t, testserver.Config{})
 	ask := asked(10, stream.Auto)
 	ask.RoomSize = 10_000_000
-	run, err := Rooms{Load: ask, Iterations: 2, Senders: load.AllInRoom}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 2, Senders: load.AllInRoom})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +327,7 @@ func TestTimestampsAreCountedByIteration(t *testing.T) {
 // timestamps has 24 clients, in four rooms, send bare timestamps three times.
 func timestamps(t *testing.T, env *Env) *result.Run {
 	t.Helper()
-	run, err := Rooms{Load: asked(24, stream.Auto), Iterations: 3, Payload: load.Timestamp}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: asked(24, stream.Auto), Iterations: 3, Payload: load.Timestamp})
 	if err != nil {
 		t.Fatal(err)
 	}

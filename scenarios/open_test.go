@@ -47,7 +47,7 @@ func TestOpenModelSendsWhatIsDue(t *testing.T) {
 				_, env := serve(t, testserver.Config{})
 				r := offer(asked(60, kind), load.Constant, c.rate, 500*time.Millisecond)
 				r.Senders = c.senders
-				run, err := r.Run(context.Background(), env)
+				run, err := runOf(context.Background(), env, r)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -87,7 +87,7 @@ func kernelTimes(kind stream.Kind) bool {
 
 func TestPoissonArrivalsAreSent(t *testing.T) {
 	_, env := serve(t, testserver.Config{})
-	run, err := offer(asked(60, stream.Auto), load.Poisson, 400, time.Second).Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, offer(asked(60, stream.Auto), load.Poisson, 400, time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func stallCounts(t *testing.T, kind load.PayloadKind) {
 	ask := asked(60, stream.Auto)
 	r := offer(ask, load.Constant, rate, 900*time.Millisecond)
 	r.SendConnections, r.Payload = 256, kind
-	run, err := r.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestSendsWaitForConnections(t *testing.T) {
 			_, env := serve(t, faulty(t, fmt.Sprintf("freeze=%s,every=10", stall)))
 			r := offer(asked(12, kind), load.Constant, 100, 190*time.Millisecond)
 			r.SendConnections = 2
-			run, err := r.Run(context.Background(), env)
+			run, err := runOf(context.Background(), env, r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -175,7 +175,7 @@ func TestOpenModelWithoutSuccess(t *testing.T) {
 	_, env := serve(t, testserver.Config{})
 	root := env.Server.(there).site.Target.URL
 	env.Server = there{Site{Target: targetWithSend(t, root, "/nowhere/{room}"), Kind: "url"}}
-	run, err := offer(asked(12, stream.Auto), load.Constant, 1000, time.Hour).Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, offer(asked(12, stream.Auto), load.Constant, 1000, time.Hour))
 	if !errors.Is(err, ErrNotSent) || run == nil {
 		t.Fatalf("error %v", err)
 	}
@@ -188,8 +188,8 @@ func TestOpenModelWithoutSuccess(t *testing.T) {
 func TestOpenModelInterrupted(t *testing.T) {
 	_, env := serve(t, testserver.Config{})
 	ctx, cancel := context.WithCancel(context.Background())
-	env.Show = when(func(p Progress) bool { return p.Live.Received > 60 }, cancel)
-	run, err := offer(asked(60, stream.Auto), load.Constant, 500, time.Hour).Run(ctx, env)
+	env.Observers = when(func(p Progress) bool { return p.Live.Received > 60 }, cancel)
+	run, err := runOf(ctx, env, offer(asked(60, stream.Auto), load.Constant, 500, time.Hour))
 	if !errors.Is(err, context.Canceled) || !run.Interrupted {
 		t.Fatalf("error %v", err)
 	}
@@ -205,10 +205,10 @@ func TestInterruptEndsTheDrain(t *testing.T) {
 	_, env := serve(t, faulty(t, "delay=1h,every=10"))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	env.Show = when(func(p Progress) bool { return p.Phase == phaseDrain }, cancel)
+	env.Observers = when(func(p Progress) bool { return p.Phase == phaseDrain }, cancel)
 	began := time.Now()
 	r := offer(asked(6, stream.Auto), load.Constant, 50, 200*time.Millisecond)
-	run, err := r.Run(ctx, env)
+	run, err := runOf(ctx, env, r)
 	if !errors.Is(err, context.Canceled) || !run.Interrupted {
 		t.Fatalf("error %v", err)
 	}
@@ -225,7 +225,7 @@ func TestOpenModelWithTimestamps(t *testing.T) {
 	_, env := serve(t, testserver.Config{})
 	r := offer(asked(30, stream.Auto), load.Constant, 200, 200*time.Millisecond)
 	r.Payload = load.Timestamp
-	run, err := r.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestSlowReaders(t *testing.T) {
 		ask.Slow = load.SlowReaders{Count: 3, Rate: 2 << 10}
 		r := offer(ask, load.Constant, 200, 500*time.Millisecond)
 		r.PayloadSize = 1 << 10
-		run, err := r.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,7 +277,7 @@ func TestSlowReadersDoNotHoldIterationsUp(t *testing.T) {
 	_, env := serve(t, testserver.Config{})
 	ask := asked(60, stream.Auto)
 	ask.Slow = load.SlowReaders{Count: 6, Rate: 1 << 10}
-	run, err := Rooms{Load: ask, Iterations: 20, PayloadSize: 1 << 10}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 20, PayloadSize: 1 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestLossIsNotBlamedOnSlowReaders(t *testing.T) {
 			r = Rooms{Load: ask, Iterations: 4}
 		}
 		r.PayloadSize = 4 << 10
-		run, err := r.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +324,7 @@ func TestOnlySlowReaders(t *testing.T) {
 	ask := asked(30, stream.Auto)
 	ask.SendConnections = 1
 	ask.Slow = load.SlowReaders{Count: 30, Rate: 1 << 10}
-	run, err := Rooms{Load: ask, Iterations: 5}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func TestOpenModelNeverAnswered(t *testing.T) {
 	_, env := serve(t, faulty(t, "freeze=1h,every=1"))
 	ask := asked(12, stream.Auto)
 	ask.Timeout = 300 * time.Millisecond
-	run, err := offer(ask, load.Constant, 40, 500*time.Millisecond).Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, offer(ask, load.Constant, 40, 500*time.Millisecond))
 	if !errors.Is(err, ErrNotSent) {
 		t.Fatalf("error %v, want %v", err, ErrNotSent)
 	}
@@ -359,7 +359,7 @@ func TestLateInTheOpenModel(t *testing.T) {
 	server, env := serve(t, faulty(t, "delay=400ms,every=4"))
 	ask := asked(6, stream.Auto)
 	ask.Timeout = 300 * time.Millisecond
-	run, err := offer(ask, load.Constant, 10, time.Second).Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, offer(ask, load.Constant, 10, time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,13 +378,13 @@ func TestInterruptEndsTheBacklog(t *testing.T) {
 	_, env := serve(t, faulty(t, "freeze=1h,every=10"))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	env.Show = when(func(p Progress) bool {
+	env.Observers = when(func(p Progress) bool {
 		return p.Phase == phaseSend && p.Live.Received >= 9*6 && p.Elapsed > 200*time.Millisecond
 	}, cancel)
 	r := offer(asked(12, stream.Auto), load.Constant, rate, time.Hour)
 	r.SendConnections = 1
 	began := time.Now()
-	run, err := r.Run(ctx, env)
+	run, err := runOf(ctx, env, r)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v", err)
 	}

@@ -57,7 +57,7 @@ func (s *session) turnProfiles(ctx context.Context, next string) {
 		return
 	}
 	began := s.people.Clock().Now()
-	s.begin(phaseProfile)
+	s.begin(phaseProfile, 0)
 	s.endProfiles(ctx, s.profiler.End)
 	s.profiler.Begin(ctx, next)
 	s.paused += time.Duration(s.people.Clock().Now() - began)

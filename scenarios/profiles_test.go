@@ -33,7 +33,7 @@ func TestWhatHappensWhileProfilesAreFetchedIsAfterTheRun(t *testing.T) {
 	}
 	env.Server = there{site}
 	env.Profiles = &Profiles{Kinds: []profile.Kind{profile.Heap}, Dir: t.TempDir()}
-	run, err := Connect{Load: asked(20, stream.Auto)}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Connect{Load: asked(20, stream.Auto)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestNoWayToProfileIsANote(t *testing.T) {
 	site.Profile = func() (profile.Source, error) { return nil, errors.New("nobody knows how") }
 	env.Server = there{site}
 	env.Profiles = &Profiles{Kinds: []profile.Kind{profile.CPU}, Dir: t.TempDir()}
-	run, err := Connect{Load: asked(5, stream.Auto)}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Connect{Load: asked(5, stream.Auto)})
 	if err != nil || run.Connect.Opened != 5 || !strings.Contains(strings.Join(run.Notes, "\n"), "no profile was taken: nobody knows how") {
 		t.Errorf("%v, %q", err, run.Notes)
 	}

@@ -51,7 +51,7 @@ func TestReplayMakesUpForReconnects(t *testing.T) {
 			Replay: 100, Retry: 20 * time.Millisecond,
 			Faults: []testserver.Fault{{Kind: testserver.FaultClose, Every: 10, After: 2}},
 		})
-		run, err := Rooms{Load: faithful(60, kind), Iterations: 5}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Rooms{Load: faithful(60, kind), Iterations: 5})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestWithoutReplayCopiesAreLost(t *testing.T) {
 			Retry:  20 * time.Millisecond,
 			Faults: []testserver.Fault{{Kind: testserver.FaultClose, Every: 10, After: 2}},
 		})
-		run, err := Rooms{Load: faithful(60, kind), Iterations: 50}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Rooms{Load: faithful(60, kind), Iterations: 50})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +181,7 @@ func TestReplayOfWhatHadCome(t *testing.T) {
 		t.Cleanup(server.Close)
 		t.Cleanup(server.CloseClientConnections)
 		env := &Env{Server: there{Site{Target: targetWithSend(t, server.URL, "/send"), Kind: "url"}}}
-		run, err := Rooms{Load: faithful(4, kind), Iterations: 8}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Rooms{Load: faithful(4, kind), Iterations: 8})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,11 +229,11 @@ func TestToldNotToComeAgain(t *testing.T) {
 			server := httptest.NewServer(g)
 			t.Cleanup(server.Close)
 			env := &Env{Server: there{Site{Target: targetWithSend(t, server.URL, "/send"), Kind: "url"}}}
-			env.Show = when(func(p Progress) bool { return p.Phase == phaseHold }, func() {
+			env.Observers = when(func(p Progress) bool { return p.Phase == phaseHold }, func() {
 				g.shut.Store(true)
 				close(g.over)
 			})
-			run, err := Connect{Load: faithful(12, kind), Hold: time.Minute}.Run(context.Background(), env)
+			run, err := runOf(context.Background(), env, Connect{Load: faithful(12, kind), Hold: time.Minute})
 			if !errors.Is(err, load.ErrGone) {
 				t.Errorf("error %v, want %v", err, load.ErrGone)
 			}
@@ -252,10 +252,10 @@ func TestToldNotToComeAgain(t *testing.T) {
 // TestNobodyComesBack: the run ends when the timeout has passed without a client.
 func TestNobodyComesBack(t *testing.T) {
 	server, env := serve(t, testserver.Config{Retry: time.Millisecond})
-	env.Show = when(func(p Progress) bool { return p.Iteration > 1 && p.Live.Received > 0 }, func() { _ = server.Close() })
+	env.Observers = when(func(p Progress) bool { return p.Iteration > 1 && p.Live.Received > 0 }, func() { _ = server.Close() })
 	ask := faithful(60, stream.Auto)
 	ask.Timeout = 500 * time.Millisecond
-	run, err := Rooms{Load: ask, Iterations: 1_000_000}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 1_000_000})
 	if !errors.Is(err, load.ErrGone) {
 		t.Fatalf("error %v, want %v", err, load.ErrGone)
 	}
@@ -276,11 +276,11 @@ func TestServerThatIsGoneIsNotWaitedFor(t *testing.T) {
 	gone := make(chan struct{})
 	site.site.Gone = gone
 	env.Server = site
-	env.Show = when(func(p Progress) bool { return p.Phase == phaseHold }, func() {
+	env.Observers = when(func(p Progress) bool { return p.Phase == phaseHold }, func() {
 		_ = server.Close()
 		close(gone)
 	})
-	run, err := Connect{Load: faithful(60, stream.Auto), Hold: time.Hour}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Connect{Load: faithful(60, stream.Auto), Hold: time.Hour})
 	if !errors.Is(err, load.ErrGone) {
 		t.Fatalf("error %v, want %v", err, load.ErrGone)
 	}
@@ -296,11 +296,11 @@ func TestRestart(t *testing.T) {
 	eachEngine(t, func(t *testing.T, kind stream.Kind) {
 		server, env := serve(t, testserver.Config{Retry: 50 * time.Millisecond})
 		var again *Env
-		env.Show = when(func(p Progress) bool { return p.Iteration > 3 && p.Live.Received > 0 }, func() {
+		env.Observers = when(func(p Progress) bool { return p.Iteration > 3 && p.Live.Received > 0 }, func() {
 			_ = server.Close()
 			_, again = serve(t, testserver.Config{Addr: server.Addr().(*net.TCPAddr).String()})
 		})
-		run, err := Rooms{Load: faithful(120, kind), Iterations: 3000}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Rooms{Load: faithful(120, kind), Iterations: 3000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -330,8 +330,8 @@ func TestHeldClientsComeBack(t *testing.T) {
 	defer cancel()
 	// Streams end as soon as they have begun.
 	close(g.over)
-	env.Show = when(func(p Progress) bool { return p.Phase == phaseHold }, func() { time.AfterFunc(200*time.Millisecond, cancel) })
-	run, err := Connect{Load: faithful(20, stream.Auto), Hold: time.Minute}.Run(ctx, env)
+	env.Observers = when(func(p Progress) bool { return p.Phase == phaseHold }, func() { time.AfterFunc(200*time.Millisecond, cancel) })
+	run, err := runOf(ctx, env, Connect{Load: faithful(20, stream.Auto), Hold: time.Minute})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was cancelled", err)
 	}
@@ -347,7 +347,7 @@ func TestTimestampsAcrossReconnects(t *testing.T) {
 		Retry: 20 * time.Millisecond, Replay: 100,
 		Faults: []testserver.Fault{{Kind: testserver.FaultClose, Every: 6, After: 1}},
 	})
-	run, err := Rooms{Load: faithful(24, stream.Auto), Iterations: 5, Payload: load.Timestamp}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: faithful(24, stream.Auto), Iterations: 5, Payload: load.Timestamp})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +375,7 @@ func TestReconnectParameters(t *testing.T) {
 		{&stream.Jitter{Share: 0.5}, false, "50%"},
 	} {
 		ask.Reconnect = c.j
-		run, err := Connect{Load: ask}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Connect{Load: ask})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -389,7 +389,7 @@ func TestReconnectParameters(t *testing.T) {
 		}
 	}
 	var none *result.Reconnect
-	if run, err := (Connect{Load: asked(6, stream.Auto)}).Run(context.Background(), env); err != nil || run.Reconnect != none {
+	if run, err := runOf(context.Background(), env, Connect{Load: asked(6, stream.Auto)}); err != nil || run.Reconnect != none {
 		t.Errorf("%+v, %v", run.Reconnect, err)
 	}
 }
@@ -407,7 +407,7 @@ func TestStreamsThatEndAllTheTime(t *testing.T) {
 	env := &Env{Server: there{Site{Target: targetWithSend(t, server.URL, "/send"), Kind: "url"}}}
 	ask := faithful(12, stream.Auto)
 	ask.Timeout = 200 * time.Millisecond
-	run, err := Rooms{Load: ask, Iterations: 4}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -502,7 +502,7 @@ func TestOneClientsLossIsNotAnothers(t *testing.T) {
 		env := &Env{Server: there{Site{Target: targetWithSend(t, server.URL, "/?room={room}"), Kind: "url"}}}
 		ask := faithful(4, stream.Auto)
 		ask.RoomSize = 1
-		run, err := Rooms{Load: ask, Arrivals: &load.Arrivals{Rate: 40}, Duration: 1500 * time.Millisecond, Payload: payload}.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, Rooms{Load: ask, Arrivals: &load.Arrivals{Rate: 40}, Duration: 1500 * time.Millisecond, Payload: payload})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -574,7 +574,7 @@ func TestReplayThatTakesItsTime(t *testing.T) {
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
 	env := &Env{Server: there{Site{Target: targetWithSend(t, server.URL, "/send"), Kind: "url"}}}
-	run, err := Rooms{Load: faithful(1, stream.Auto), Iterations: 1}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: faithful(1, stream.Auto), Iterations: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -608,7 +608,7 @@ func TestRoomsThatAreAwayAtFirst(t *testing.T) {
 		if arrivals != nil {
 			rooms.Iterations, rooms.Duration = 0, time.Second
 		}
-		run, err := rooms.Run(context.Background(), env)
+		run, err := runOf(context.Background(), env, rooms)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -637,13 +637,13 @@ func TestServerThatWantsNobodySoon(t *testing.T) {
 	env := &Env{Server: there{Site{Target: targetWithSend(t, server.URL, "/send"), Kind: "url"}}}
 	ask := faithful(12, stream.Auto)
 	ask.Timeout = 500 * time.Millisecond
-	run, err := Rooms{Load: ask, Iterations: 1_000_000}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 1_000_000})
 	if !errors.Is(err, load.ErrGone) || !strings.Contains(err.Error(), "only after 1h0m0s") {
 		t.Errorf("error %v, want %v", err, load.ErrGone)
 	}
 	check(t, run)
 	ask.Timeout = time.Minute
-	run, err = Rooms{Load: ask, Duration: 300 * time.Millisecond}.Run(context.Background(), env)
+	run, err = runOf(context.Background(), env, Rooms{Load: ask, Duration: 300 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

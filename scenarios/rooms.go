@@ -58,13 +58,27 @@ func (r Rooms) shape() string {
 	return text
 }
 
+// mostCopies is as in [Progress].
+func (r Rooms) mostCopies() int64 {
+	size := int64(min(r.RoomSize, r.Clients))
+	switch {
+	case r.Arrivals == nil && r.Senders == load.AllInRoom:
+		return int64(r.Iterations) * int64(r.Clients) * size
+	case r.Arrivals == nil:
+		return int64(r.Iterations) * int64(r.Clients)
+	case r.Arrivals.Kind == load.Constant:
+		return int64(r.Arrivals.Rate*r.Duration.Seconds()+1) * size
+	}
+	return 0
+}
+
 // Run implements [Scenario].
 func (r Rooms) Run(ctx context.Context, env *Env) (*result.Run, error) {
 	s, err := open(ctx, env, r.Load, load.Config{Senders: r.Senders, Payload: r.Payload, PayloadSize: r.PayloadSize}, r.Name(), r.shape())
 	if err != nil {
 		return nil, err
 	}
-	s.iterations = r.Iterations
+	s.iterations, s.mostCopies = r.Iterations, r.mostCopies()
 	r.params(&s.run.Params)
 
 	var sent sending
@@ -85,7 +99,7 @@ type sending struct {
 
 // send is the sending phase, and the wait for what it left under way.
 func (r Rooms) send(ctx context.Context, s *session, sent *sending) error {
-	s.enter(ctx, phaseSend)
+	s.enter(ctx, phaseSend, r.Duration)
 	began := s.people.Clock().Now()
 	var err error
 	if r.Arrivals != nil {
@@ -98,7 +112,7 @@ func (r Rooms) send(ctx context.Context, s *session, sent *sending) error {
 	if r.Arrivals == nil && r.Slow.Count == 0 && sent.live.Away == 0 {
 		return err // the iterations have waited for all
 	}
-	s.enter(ctx, phaseDrain)
+	s.enter(ctx, phaseDrain, 0)
 	if derr := s.people.Drain(ctx, r.Timeout, drainAfterInterrupt); err == nil {
 		err = derr
 	}

@@ -46,7 +46,7 @@ func TestRoomsProvesEveryCopy(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				_, env := serve(t, testserver.Config{Greeting: true})
 				r := Rooms{Load: asked(c.clients, kind), Iterations: 5, Senders: c.senders, PayloadSize: 200}
-				run, err := r.Run(context.Background(), env)
+				run, err := runOf(context.Background(), env, r)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -116,7 +116,7 @@ func TestFaultsAreReportedExactly(t *testing.T) {
 					server, env := serve(t, testserver.Config{Faults: []testserver.Fault{c.fault}})
 					ask := asked(clients, kind)
 					ask.Timeout = c.timeout
-					run, err := Rooms{Load: ask, Iterations: iterations}.Run(context.Background(), env)
+					run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: iterations})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -148,7 +148,7 @@ func TestReorderIsReportedExactly(t *testing.T) {
 	server, env := serve(t, testserver.Config{Faults: []testserver.Fault{{Kind: testserver.FaultReorder, Every: 11}}})
 	ask := asked(60, stream.Auto)
 	ask.Timeout = 150 * time.Millisecond
-	run, err := Rooms{Load: ask, Iterations: 4}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestReorderIsReportedExactly(t *testing.T) {
 func TestDelayShowsInLatency(t *testing.T) {
 	const delay = 60 * time.Millisecond
 	server, env := serve(t, testserver.Config{Faults: []testserver.Fault{{Kind: testserver.FaultDelay, Every: 4, Delay: delay}}})
-	run, err := Rooms{Load: asked(60, stream.Auto), Iterations: 4}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: asked(60, stream.Auto), Iterations: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestDelayShowsInLatency(t *testing.T) {
 // from then on, and nobody waits for it.
 func TestDroppedClientsAreOwedTheirCopies(t *testing.T) {
 	server, env := serve(t, testserver.Config{Faults: []testserver.Fault{{Kind: testserver.FaultClose, Every: 10, After: 2}}})
-	run, err := Rooms{Load: asked(60, stream.Auto), Iterations: 5}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: asked(60, stream.Auto), Iterations: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestRefusedClientsAreOwedNothing(t *testing.T) {
 	server, env := serve(t, testserver.Config{Faults: []testserver.Fault{{Kind: testserver.FaultRefuse, Every: 5}}})
 	ask := asked(60, stream.Auto)
 	ask.Ramp.Concurrency = 1 // in order, so that the first of some rooms is refused
-	run, err := Rooms{Load: ask, Iterations: 3}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestRefusedClientsAreOwedNothing(t *testing.T) {
 
 func TestTimestampPayloadKnowsNoNames(t *testing.T) {
 	_, env := serve(t, testserver.Config{})
-	run, err := Rooms{Load: asked(60, stream.Auto), Iterations: 3, Payload: load.Timestamp}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: asked(60, stream.Auto), Iterations: 3, Payload: load.Timestamp})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestOnlyTheNamedEventTypeCounts(t *testing.T) {
 	_, env := serve(t, testserver.Config{})
 	ask := asked(12, stream.Auto)
 	ask.EventType, ask.Timeout = "chat", 100*time.Millisecond
-	run, err := Rooms{Load: ask, Iterations: 1}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: ask, Iterations: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func TestSendsThatAllFailEndTheRun(t *testing.T) {
 	site.site.Target.Send = nil
 	tg := targetWithSend(t, site.site.Target.URL, "/nowhere/{room}")
 	env.Server = there{Site{Target: tg, Kind: "url"}}
-	run, err := Rooms{Load: asked(12, stream.Auto), Iterations: 3}.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, Rooms{Load: asked(12, stream.Auto), Iterations: 3})
 	if !errors.Is(err, ErrNotSent) {
 		t.Fatalf("error %v, want %v", err, ErrNotSent)
 	}
@@ -279,7 +279,7 @@ func TestSendsThatAllFailEndTheRun(t *testing.T) {
 func TestDurationBoundsIterations(t *testing.T) {
 	_, env := serve(t, testserver.Config{})
 	r := Rooms{Load: asked(6, stream.Auto), Duration: 50 * time.Millisecond, Interval: time.Millisecond}
-	run, err := r.Run(context.Background(), env)
+	run, err := runOf(context.Background(), env, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,8 +294,8 @@ func TestInterruptLeavesAPartialRecord(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	// The run is interrupted as soon as it is seen to have received something.
-	env.Show = when(func(p Progress) bool { return p.Phase == phaseSend && p.Iteration > 1 && p.Live.Received > 0 }, cancel)
-	run, err := Rooms{Load: asked(12, stream.Auto), Iterations: 1_000_000}.Run(ctx, env)
+	env.Observers = when(func(p Progress) bool { return p.Phase == phaseSend && p.Iteration > 1 && p.Live.Received > 0 }, cancel)
+	run, err := runOf(ctx, env, Rooms{Load: asked(12, stream.Auto), Iterations: 1_000_000})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was cancelled", err)
 	}
@@ -311,8 +311,8 @@ func TestInterruptLeavesAPartialRecord(t *testing.T) {
 
 func TestServerThatDies(t *testing.T) {
 	server, env := serve(t, testserver.Config{})
-	env.Show = when(func(p Progress) bool { return p.Iteration > 1 && p.Live.Received > 0 }, func() { _ = server.Close() })
-	run, err := Rooms{Load: asked(120, stream.Auto), Iterations: 1_000_000}.Run(context.Background(), env)
+	env.Observers = when(func(p Progress) bool { return p.Iteration > 1 && p.Live.Received > 0 }, func() { _ = server.Close() })
+	run, err := runOf(context.Background(), env, Rooms{Load: asked(120, stream.Auto), Iterations: 1_000_000})
 	if !errors.Is(err, load.ErrGone) {
 		t.Fatalf("error %v, want %v", err, load.ErrGone)
 	}

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -28,10 +29,41 @@ type Env struct {
 	Server Server
 	// Profiles says which profiles of the target to take; nil: none.
 	Profiles *Profiles
-	// Show, when not nil, is handed a function that tells where the run stands,
-	// to be called until the function that Show returns is.
-	Show func(func() Progress) (stop func())
+	// Observers are told of each run, in this order.
+	Observers []Observer
+
+	going Going // what [Series] knows of the run
 }
+
+// Observer is told of a run while it goes on.
+type Observer interface {
+	// Begin is called before the first client connects.
+	Begin(Going)
+	// Sample is called with each sample of the run, once a second and at its begin and
+	// end, from any goroutine, but never twice at a time. It must not block.
+	Sample(result.Sample)
+	// End is called when the run is over, with its record. It comes after the last
+	// Sample, and only when Begin was called.
+	End(*result.Run)
+}
+
+// Going is a run that goes on.
+type Going struct {
+	Number, Of int // which run of a series it is, from 1; 0 of 0 outside of one
+	// Run is what is known before the first client connects: scenario, labels, params,
+	// target and engine. It is for reading, until the run's End.
+	Run *result.Run
+	// Progress and Latencies tell where the run stands, to any goroutine, until its End.
+	Progress  func() Progress
+	Latencies func() load.Latencies
+	// CallOff ends the run early, and the series with it. Its record is then marked as
+	// aborted, with the reason. It may be called from any goroutine, and has no effect
+	// once the run is over.
+	CallOff func(reason string)
+}
+
+// ErrCalledOff is wrapped by the error of a run that an [Observer] ended.
+var ErrCalledOff = errors.New("called off")
 
 // Server provides the server for a run.
 type Server interface {
@@ -61,6 +93,12 @@ type Progress struct {
 	Iteration  int
 	Iterations int // 0: not bounded
 	Elapsed    time.Duration
+	// PhaseElapsed is how long the phase has been under way, and PhaseLasts how long it
+	// takes; 0: that is not known before.
+	PhaseElapsed, PhaseLasts time.Duration
+	// MostCopies is how many copies may be due by the end of the run, at most; 0: that
+	// is not known before, or nothing is sent.
+	MostCopies int64
 	Live       load.Live
 }
 
@@ -88,8 +126,8 @@ type Load struct {
 // were begun. It stops at the first error.
 func Series(ctx context.Context, env *Env, all []Scenario) ([]result.Run, error) {
 	var runs []result.Run
-	for _, s := range all {
-		run, err := s.Run(ctx, env)
+	for i, s := range all {
+		run, err := runOne(ctx, env, s, i+1, len(all))
 		if run != nil {
 			runs = append(runs, *run)
 		}
@@ -98,6 +136,23 @@ func Series(ctx context.Context, env *Env, all []Scenario) ([]result.Run, error)
 		}
 	}
 	return runs, nil
+}
+
+// runOne carries out the scenario s as one of a series.
+func runOne(ctx context.Context, env *Env, s Scenario, number, of int) (*result.Run, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	its := *env
+	its.going = Going{Number: number, Of: of, CallOff: func(reason string) {
+		cancel(fmt.Errorf("%w: %s", ErrCalledOff, reason))
+	}}
+	run, err := s.Run(ctx, &its)
+	if run != nil {
+		for _, o := range env.Observers {
+			o.End(run)
+		}
+	}
+	return run, err
 }
 
 // interrupted reports whether err means that the user stopped the run.

@@ -46,9 +46,10 @@ type session struct {
 	tree    *observe.Tree // nil when the target's process is not known
 	run     *result.Run
 
-	phase      atomic.Pointer[string]
+	phase      atomic.Pointer[phase]
 	iteration  atomic.Int64
 	iterations int
+	mostCopies int64
 	begun      time.Time
 	profiler   *profile.Profiler // nil: none are taken
 	profilesIn string            // the folder of their files, as the record names it
@@ -56,8 +57,9 @@ type session struct {
 	paused     time.Duration     // between phases, for profiles
 	over       chan struct{}     // closed when the server may go
 	watching   sync.WaitGroup    // until it does
-	show       func(func() Progress) (stop func())
-	hideShow   func()
+	observers  []Observer
+	going      Going
+	recent     recent
 
 	base, crest observe.Held // before the first client, and with all of them connected
 	dialing     int64        // when connecting began, on the run's clock
@@ -74,7 +76,7 @@ func open(ctx context.Context, env *Env, ask Load, cfg load.Config, scenario, na
 	if err != nil {
 		return nil, err
 	}
-	s := &session{ask: ask, site: site, show: env.Show, hideShow: func() {}, over: make(chan struct{})}
+	s := &session{ask: ask, site: site, observers: env.Observers, going: env.going, over: make(chan struct{})}
 	s.openProfiler(ctx, env.Profiles, scenario+"-"+name)
 	if err := s.prepare(cfg, scenario); err != nil { //nolint:contextcheck // engines live until Close
 		site.Stop()
@@ -93,7 +95,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 			return fmt.Errorf("observe the target: %w", err)
 		}
 	}
-	s.watcher = observe.New(observe.Config{Target: s.tree, Counters: s.counters})
+	s.watcher = observe.New(observe.Config{Target: s.tree, Counters: s.counters, Each: s.sampled})
 	// What a run before this one left is not this one's, and what it takes to profile
 	// is no client's.
 	debug.FreeOSMemory()
@@ -153,40 +155,48 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 
 func (s *session) counters() observe.Counters {
 	live := s.people.Live()
-	return observe.Counters{Open: live.Open, Failed: live.Failed, Received: live.Received}
+	return observe.Counters{Open: live.Open, Failed: live.Failed, Received: live.Received, Away: live.Away, Sent: live.Sent}
 }
 
 func (s *session) progress() Progress {
 	p := Progress{
 		Scenario: s.run.Scenario, Clients: s.ask.Clients, Iteration: int(s.iteration.Load()), Iterations: s.iterations,
-		Elapsed: time.Since(s.begun), Live: s.people.Live(),
+		Elapsed: time.Since(s.begun), Live: s.people.Live(), MostCopies: s.mostCopies,
 	}
-	if name := s.phase.Load(); name != nil {
-		p.Phase = *name
+	if phase := s.phase.Load(); phase != nil {
+		p.Phase, p.PhaseElapsed, p.PhaseLasts = phase.name, time.Since(phase.began), phase.lasts
 	}
 	return p
 }
 
+// phase is one that is under way.
+type phase struct {
+	name  string
+	began time.Time
+	lasts time.Duration // as in [Progress]
+}
+
 // enter ends the phase under way, if there is one, and begins the next. A drain is
 // the end of the sending, and profiled with it.
-func (s *session) enter(ctx context.Context, name string) {
+func (s *session) enter(ctx context.Context, name string, lasts time.Duration) {
 	if name != phaseDrain {
 		s.turnProfiles(ctx, name)
 	}
-	s.begin(name)
+	s.begin(name, lasts)
 }
 
-func (s *session) begin(name string) {
-	s.phase.Store(&name)
+func (s *session) begin(name string, lasts time.Duration) {
+	s.phase.Store(&phase{name, time.Now(), lasts})
 	s.watcher.Phase(name)
 }
 
 // connect connects all clients. A run whose clients partly failed goes on.
 func (s *session) connect(ctx context.Context) error {
-	if s.show != nil {
-		s.hideShow = s.show(s.progress)
+	s.going.Run, s.going.Progress, s.going.Latencies = s.run, s.progress, s.people.Latencies
+	for _, o := range s.observers {
+		o.Begin(s.going)
 	}
-	s.enter(ctx, phaseConnect)
+	s.enter(ctx, phaseConnect, 0)
 	s.watching.Go(s.watchSite)
 	s.dialing = s.people.Clock().Now()
 	err := s.people.Connect(ctx)
@@ -206,6 +216,9 @@ func (s *session) watchSite() {
 // close ends the run and completes its record. why is the error that ended the
 // run before its time, or nil.
 func (s *session) close(ctx context.Context, why error, mainPhase string) (*result.Run, error) {
+	if cause := context.Cause(ctx); interrupted(why) && errors.Is(cause, ErrCalledOff) {
+		why = cause
+	}
 	total := time.Duration(s.people.Clock().Now()-s.dialing) - s.paused
 	seen := s.watcher.Stop()
 	s.people.Settle(context.WithoutCancel(ctx), settleQuiet, settleMost)
@@ -217,7 +230,6 @@ func (s *session) close(ctx context.Context, why error, mainPhase string) (*resu
 	held := s.watcher.Held() // once the collector has been
 	s.crest.Generator, s.crest.Live = held.Generator, held.Live
 	s.recordProfiles(ctx, seen)
-	s.hideShow()
 	run := s.run
 	if s.site.Faults != nil {
 		run.Target.Faults = s.site.Faults(context.WithoutCancel(ctx))
@@ -313,8 +325,8 @@ func (s *session) recordCost(seen observe.Report, mainPhase string, totals *load
 	for _, p := range seen.Phases {
 		run.Phases = append(run.Phases, result.Phase(p))
 	}
-	for _, m := range seen.Samples {
-		run.Samples = append(run.Samples, result.Sample(m))
+	for i := range seen.Samples {
+		run.Samples = append(run.Samples, s.sample(&seen.Samples[i]))
 	}
 	m := seen.Machine
 	run.Machine = result.Machine{

@@ -192,7 +192,7 @@ Without a URL it brings its own server.`,
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on stderr")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on stderr")
 	root.AddCommand(
-		a.connectCommand(), a.roomsCommand(), a.tailCommand(), a.serveCommand(),
+		a.connectCommand().Command, a.roomsCommand().Command, a.tailCommand(), a.serveCommand(),
 		a.doctorCommand(), a.reportCommand(), a.versionCommand(),
 	)
 	completeCobrasOwn(root)

@@ -14,7 +14,7 @@ type connectOptions struct {
 	hold time.Duration
 }
 
-func (a *App) connectCommand() *cobra.Command {
+func (a *App) connectCommand() loadCommand {
 	var o connectOptions
 	cmd := &cobra.Command{
 		Use:   "connect [URL]",
@@ -27,24 +27,25 @@ text/event-stream. Without a URL the bundled server is started for each run.`,
   sseload connect http://127.0.0.1:8123 -c 2000 --hold 30s
   sseload connect 'https://example.test/events/{room}' -c 500 --bearer TOKEN --connect-rate 100/s`,
 		Args: atMostOneURL,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.load.check(); err != nil {
-				return err
-			}
-			if o.hold < 0 {
-				return usagef("write for example --hold 30s", "--hold: %s is less than nothing", o.hold)
-			}
-			server, _, err := o.load.server(a, args, true, &sendFlags{})
-			if err != nil {
-				return err
-			}
-			return o.load.execute(cmd.Context(), a, server, noSends, o.scenarios)
-		},
 	}
 	flags := cmd.Flags()
 	o.load.add(flags, "for a client to open")
 	flags.DurationVar(&o.hold, "hold", 0, "keep the clients this long and count those that are dropped")
-	return cmd
+	return a.typed(loadCommand{Command: cmd, prepare: func(args []string) (*campaign, error) { return o.prepare(a, args) }})
+}
+
+func (o *connectOptions) prepare(a *App, args []string) (*campaign, error) {
+	if err := o.load.check(); err != nil {
+		return nil, err
+	}
+	if o.hold < 0 {
+		return nil, usagef("write for example --hold 30s", "--hold: %s is less than nothing", o.hold)
+	}
+	server, _, err := o.load.server(a, args, true, &sendFlags{})
+	if err != nil {
+		return nil, err
+	}
+	return &campaign{flags: &o.load, server: server, sends: noSends, all: o.scenarios}, nil
 }
 
 // noSends is how many connections the sends of a scenario without any take.

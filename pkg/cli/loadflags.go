@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"cmp"
-	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,7 +11,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/sseload/sseload/pkg/cost"
 	"github.com/sseload/sseload/pkg/load"
 	"github.com/sseload/sseload/pkg/observe"
 	"github.com/sseload/sseload/pkg/result"
@@ -346,89 +342,5 @@ func (f *sendFlags) spec(s *target.Spec) {
 	s.SendURL, s.SendMethod, s.SendHeaders = f.url, f.method, f.headers
 	if f.flags != nil && f.flags.Changed("send-body") {
 		s.SendBody = &f.body
-	}
-}
-
-// execute makes the runs and renders them. sends tells how many connections the
-// sends take, given whether the target is local; all makes the scenarios, given
-// where the load is made and goes and the labels that describe it.
-func (f *loadFlags) execute(parent context.Context, a *App, s scenarios.Server, sends func(local bool) int,
-	all func(place, result.Labels) []scenarios.Scenario,
-) error {
-	outputs, err := openOutputs(a, f.outputs)
-	if err != nil {
-		return err
-	}
-	defer outputs.close()
-	ctx, stop := a.interruptible(parent, "interrupted: ending the run, press Ctrl-C again to leave at once")
-	defer stop()
-	started := time.Now()
-	at, err := f.preflight(ctx, a, s, sends)
-	if err != nil {
-		return err
-	}
-	if err := f.request.identity.load(ctx, slices.Max(f.clients)); err != nil {
-		return err
-	}
-	profiles, err := f.profile.profiles(outputs)
-	if err != nil {
-		return err
-	}
-	env := &scenarios.Env{Server: s, Show: a.progressShow(), Profiles: profiles}
-	runs, runErr := scenarios.Series(ctx, env, all(at, f.labelsFor(at.local)))
-	if errors.Is(runErr, load.ErrNoneOpened) && len(runs) == 1 {
-		outputs = outputs.files() // on the terminal the error says it all
-	}
-	if len(runs) > 0 {
-		file := &result.File{
-			Schema: result.Schema, Tool: tool(), Command: redacted(a.Args), Host: host(), StartedAt: started.UTC(), Runs: runs,
-		}
-		file.Costs = cost.Of(file)
-		if err := outputs.render(file); err != nil {
-			if runErr == nil {
-				return err
-			}
-			a.tell("error: %s", oneLine(err.Error())) // beside what ended the run
-		}
-	}
-	a.tellProfiles(profiles, runs)
-	if b, ok := s.(*bundled); ok && errors.Is(runErr, load.ErrGone) {
-		a.note("the bundled server's last words: %s", oneLine(cmp.Or(strings.TrimSpace(b.said.String()), "none")))
-	}
-	if runErr == nil && f.strict {
-		return trusted(runs)
-	}
-	if errors.Is(runErr, load.ErrGone) && toldToStay(runs) {
-		return &hinted{runErr, "clients that wanted to come back were answered with a status other than 200, which ends an EventSource for good: " +
-			"whatever stands before a server that is restarted must refuse connections, or hold them"}
-	}
-	return explain(runErr)
-}
-
-// toldToStay reports whether clients of the last run were told never to come again.
-func toldToStay(runs []result.Run) bool {
-	if len(runs) == 0 {
-		return false
-	}
-	again := runs[len(runs)-1].Reconnect
-	return again != nil && again.GaveUp > 0
-}
-
-// trusted is the error of runs that cannot be, of which there are some.
-func trusted(runs []result.Run) error {
-	over, reason := 0, ""
-	for i := range runs {
-		if g := &runs[i].Generator; g.Overloaded != nil && *g.Overloaded {
-			if over++; reason == "" && g.OverloadReason != nil {
-				reason = ": " + *g.OverloadReason
-			}
-		}
-	}
-	if over == 0 {
-		return nil
-	}
-	return &overloadError{
-		err:  fmt.Errorf("the generator was overloaded in %d of %d runs%s", over, len(runs), reason),
-		hint: "use fewer clients or a lower rate, leave it more of the machine, or leave --strict out",
 	}
 }

@@ -4,45 +4,63 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/scenarios"
 )
 
 // progressInterval is how often the progress line is written anew.
 const progressInterval = 250 * time.Millisecond
 
-// progressShow returns what shows a run's progress, or nil when nobody watches:
-// stderr is no terminal, or the user asked for quiet.
-func (a *App) progressShow() func(func() scenarios.Progress) func() {
-	width, ok := terminalWidth(a.Stderr)
-	if !ok || a.quiet {
-		return nil
+// observers are those who are told of every run, whatever it is.
+func (a *App) observers() []scenarios.Observer {
+	var all []scenarios.Observer
+	if width, ok := terminalWidth(a.Stderr); ok && !a.quiet { // else nobody watches
+		all = append(all, &display{to: a.Stderr, width: width})
 	}
-	return func(progress func() scenarios.Progress) func() {
-		stop, done := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(done)
-			draw := func(line string) { _, _ = io.WriteString(a.Stderr, "\r\x1b[K"+line) } // a picture, no result
-			defer draw("")
-			ticker := time.NewTicker(progressInterval)
-			defer ticker.Stop()
-			var before scenarios.Progress
-			for {
-				select {
-				case <-stop:
-					return
-				case <-ticker.C:
-				}
-				now := progress()
-				draw(fit(progressLine(before, now), width-1))
-				before = now
-			}
-		}()
-		return func() {
-			close(stop)
-			<-done
+	return all
+}
+
+// display shows where a run stands.
+type display struct {
+	to      io.Writer
+	width   int
+	stop    chan struct{}
+	drawing sync.WaitGroup
+}
+
+// Begin implements [scenarios.Observer].
+func (d *display) Begin(g scenarios.Going) {
+	d.stop = make(chan struct{})
+	d.drawing.Go(func() { d.run(g.Progress) })
+}
+
+// Sample implements [scenarios.Observer].
+func (d *display) Sample(result.Sample) {}
+
+// End implements [scenarios.Observer].
+func (d *display) End(*result.Run) {
+	close(d.stop)
+	d.drawing.Wait()
+}
+
+func (d *display) run(progress func() scenarios.Progress) {
+	draw := func(line string) { _, _ = io.WriteString(d.to, "\r\x1b[K"+line) } // a picture, no result
+	defer draw("")
+	ticker := time.NewTicker(progressInterval)
+	defer ticker.Stop()
+	var before scenarios.Progress
+	for {
+		select {
+		case <-d.stop:
+			return
+		case <-ticker.C:
 		}
+		now := progress()
+		draw(fit(progressLine(before, now), d.width-1))
+		before = now
 	}
 }
 

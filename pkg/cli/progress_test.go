@@ -76,7 +76,7 @@ func TestFit(t *testing.T) {
 
 // TestNoProgressWithoutTerminal: what is not a terminal gets no progress.
 func TestNoProgressWithoutTerminal(t *testing.T) {
-	if (&App{Stderr: &bytes.Buffer{}}).progressShow() != nil {
+	if (&App{Stderr: &bytes.Buffer{}}).observers() != nil {
 		t.Error("progress would be shown on a buffer")
 	}
 }
@@ -92,21 +92,21 @@ func TestProgressOnTerminal(t *testing.T) {
 	}
 	defer ours.Close()
 	defer func() { _ = theirs.Close() }()
-	if (&App{Stderr: theirs, quiet: true}).progressShow() != nil {
+	if (&App{Stderr: theirs, quiet: true}).observers() != nil {
 		t.Error("progress would be shown to who asked for quiet")
 	}
-	show := (&App{Stderr: theirs}).progressShow()
-	if show == nil {
+	watchers := (&App{Stderr: theirs}).observers()
+	if len(watchers) != 1 {
 		t.Fatal("no progress on a terminal")
 	}
 	asked := make(chan struct{}, 100)
-	hide := show(func() scenarios.Progress {
+	watchers[0].Begin(scenarios.Going{Progress: func() scenarios.Progress {
 		asked <- struct{}{}
 		return scenarios.Progress{Phase: "connect", Clients: 1000000, Live: load.Live{Open: 123456, Failed: 7}}
-	})
+	}})
 	<-asked
 	<-asked // so that the first line is written
-	hide()
+	watchers[0].End(nil)
 	_ = theirs.Close()
 	text, _ := io.ReadAll(ours) // it ends with EIO, for nobody has the other end
 	got := string(text)

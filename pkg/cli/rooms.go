@@ -29,7 +29,7 @@ type roomsOptions struct {
 	slowRate        byteRate
 }
 
-func (a *App) roomsCommand() *cobra.Command {
+func (a *App) roomsCommand() loadCommand {
 	var o roomsOptions
 	cmd := &cobra.Command{
 		Use:   "rooms [URL]",
@@ -48,19 +48,6 @@ due. Without a URL the bundled server is started for each run.`,
   sseload rooms 'http://127.0.0.1:3000/events/{room}' --send-url 'http://127.0.0.1:3000/publish/{room}' \
       --send-body '{"text":"{payload}"}'`,
 		Args: atMostOneURL,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(cmd); err != nil {
-				return err
-			}
-			server, t, err := o.load.server(a, args, false, &o.send)
-			if err != nil {
-				return err
-			}
-			if err := o.checkTarget(t); err != nil {
-				return err
-			}
-			return o.load.execute(cmd.Context(), a, server, o.connections, o.scenarios)
-		},
 	}
 	o = roomsOptions{iterations: counts{1}, slowRate: 1 << 10}
 	flags := cmd.Flags()
@@ -79,10 +66,24 @@ due. Without a URL the bundled server is started for each run.`,
 			localSends, remoteSends, openSends))
 	flags.Var(&o.slowClients, "slow-clients", "how many of the clients read slowly, as over a bad link; spread evenly over the rooms")
 	flags.Var(&o.slowRate, "slow-rate", "how fast each of those reads")
-	return cmd
+	return a.typed(loadCommand{Command: cmd, prepare: func(args []string) (*campaign, error) { return o.prepare(a, args) }})
 }
 
-func (o *roomsOptions) check(cmd *cobra.Command) error {
+func (o *roomsOptions) prepare(a *App, args []string) (*campaign, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	server, t, err := o.load.server(a, args, false, &o.send)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkTarget(t); err != nil {
+		return nil, err
+	}
+	return &campaign{flags: &o.load, server: server, sends: o.connections, all: o.scenarios}, nil
+}
+
+func (o *roomsOptions) check() error {
 	if err := o.load.check(); err != nil {
 		return err
 	}
@@ -97,18 +98,18 @@ func (o *roomsOptions) check(cmd *cobra.Command) error {
 		return usagef("leave --payload-size out for the smallest messages",
 			"--payload-size: %d is too small for the marker, which takes up to %d bytes", o.payloadSize, load.MinPayloadSize)
 	}
-	if err := cmp.Or(o.checkSizes(), o.checkModel(cmd), o.checkSlow(cmd)); err != nil {
+	if err := cmp.Or(o.checkSizes(), o.checkModel(), o.checkSlow()); err != nil {
 		return err
 	}
-	if o.duration > 0 && !cmd.Flags().Changed("iterations") {
+	if o.duration > 0 && !o.load.flags.Changed("iterations") {
 		o.iterations = counts{0}
 	}
 	return nil
 }
 
 // checkModel finds flags of one model beside those of the other.
-func (o *roomsOptions) checkModel(cmd *cobra.Command) error {
-	set := cmd.Flags().Changed
+func (o *roomsOptions) checkModel() error {
+	set := o.load.flags.Changed
 	switch {
 	case len(o.rates) == 0 && set("arrivals"):
 		return usagef("add for example --rate 500/s --duration 20s", "--arrivals is about the messages of --rate, which is not given")
@@ -125,9 +126,9 @@ func (o *roomsOptions) checkModel(cmd *cobra.Command) error {
 }
 
 // checkSlow finds slow readers that are none, or too many.
-func (o *roomsOptions) checkSlow(cmd *cobra.Command) error {
+func (o *roomsOptions) checkSlow() error {
 	if o.slowClients == (part{}) {
-		if cmd.Flags().Changed("slow-rate") {
+		if o.load.flags.Changed("slow-rate") {
 			return usagef("add for example --slow-clients 5%", "--slow-rate is about the clients of --slow-clients, which is not given")
 		}
 		return nil

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sseload/sseload/pkg/metric"
 	"github.com/sseload/sseload/pkg/stream"
 	"github.com/sseload/sseload/pkg/target"
 )
@@ -584,6 +585,22 @@ func (p *Population) Live() Live {
 		l.Activity += s.live.activity.Load()
 	}
 	l.Away = max(0, l.present-l.Open)
+	return l
+}
+
+// Latencies are the distributions of a run until now.
+type Latencies struct {
+	Open     metric.Snapshot // of the time it took clients to open for the first time
+	Delivery metric.Snapshot // of the copies that reached ordinary clients
+}
+
+// Latencies may be called at any time from any goroutine.
+func (p *Population) Latencies() Latencies {
+	var l Latencies
+	for _, s := range p.shards {
+		s.live.opening.AddTo(&l.Open)
+		s.live.latency.AddTo(&l.Delivery)
+	}
 	return l
 }
 

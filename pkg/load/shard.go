@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sseload/sseload/pkg/metric"
 	"github.com/sseload/sseload/pkg/sse"
 	"github.com/sseload/sseload/pkg/stream"
 	"github.com/sseload/sseload/pkg/target"
@@ -43,6 +44,8 @@ type shard struct {
 
 	live struct { // read by others while the run goes on
 		open, present, opened, failed, limited, dropped, received, begun, sent, unsent, activity atomic.Int64
+
+		opening, latency metric.Live
 	}
 }
 
@@ -199,6 +202,7 @@ func (s *shard) Opened(id int, t stream.Timing) {
 	r.Opened++
 	r.LastOpen = max(r.LastOpen, t.Opened)
 	r.Open.Record(t.Opened - t.Dialed)
+	s.live.opening.Record(t.Opened - t.Dialed)
 	if t.Connected != 0 {
 		r.TCP.Record(t.Connected - t.Dialed)
 	}
@@ -629,6 +633,7 @@ func (s *shard) arrived(id int, at stream.Stamp, due int64, replayed bool) {
 		s.iteration.last = max(s.iteration.last, when)
 	}
 	s.recorder.Delivery.Latency.Record(when - due)
+	s.live.latency.Record(when - due)
 	if s.roomOf(id).hasOne {
 		s.recorder.Slow.Neighbours.Record(when - due)
 	}

@@ -12,6 +12,9 @@ type Config struct {
 	Target   *Tree           // nil: the target cannot be observed
 	Interval time.Duration   // between samples; 0 stands for a second
 	Counters func() Counters // called for each sample, from any goroutine; must not call the Watcher; may be nil
+	// Each is called with each sample when it has been taken, one after the other, from
+	// any goroutine; must neither block nor call the Watcher; may be nil.
+	Each func(Sample)
 }
 
 // Counters is how far the run has come.
@@ -19,18 +22,20 @@ type Counters struct {
 	Open     int64 // clients connected now
 	Failed   int64 // clients that failed so far
 	Received int64 // copies received so far
+	Away     int64 // clients that lost their stream and will open it again
+	Sent     int64 // sends that succeeded so far
 }
 
 // Sample is the state of a run at a moment. The CPU shares are over the time
-// since the sample before, and nil in the first. What is unknown is nil. The
-// fields, their types and their order are those of the record of a run, so that
-// one converts to the other.
+// since the sample before, and nil in the first. What is unknown is nil.
 type Sample struct {
 	AtNS                int64  // since the first phase began
 	Phase               string // the phase under way
 	Open                int64
 	Failed              int64
 	Received            int64
+	Away                int64
+	Sent                int64
 	TargetCPUPercent    *float64
 	TargetRSSBytes      *int64
 	TargetOpenFiles     *int64
@@ -42,8 +47,8 @@ type Sample struct {
 }
 
 // Phase is one stretch of a run with what it cost in percent of one core; nil
-// when unknown or when the phase was too short to say. Like [Sample] it
-// converts to its counterpart in the record.
+// when unknown or when the phase was too short to say. The fields, their types and
+// their order are those of the record of a run, so that one converts to the other.
 type Phase struct {
 	Name                string
 	StartNS             int64 // since the first phase began
@@ -67,7 +72,7 @@ type Process struct {
 	Gone       bool     // it ended before the watching did
 }
 
-// Machine is what a run cost the machine. Like [Sample] it converts to its
+// Machine is what a run cost the machine. Like [Phase] it converts to its
 // counterpart in the record.
 type Machine struct {
 	CPUPercent        *float64 // over all phases together, in percent of one core
@@ -233,7 +238,7 @@ func (w *Watcher) Phase(name string) {
 	now.phase = len(w.phases)
 	w.phases = append(w.phases, stretch{name: name, begin: now})
 	if first {
-		w.samples = append(w.samples, now)
+		w.keep(now)
 		stop := make(chan struct{})
 		w.stop = stop
 		w.chores.Go(func() { w.run(stop) })
@@ -253,7 +258,7 @@ func (w *Watcher) Stop() Report {
 			network := w.machine.network()
 			spent := w.lap(now.at)
 			w.phases[len(w.phases)-1].close(now, spent)
-			w.samples = append(w.samples, now)
+			w.keep(now)
 			w.report = w.sum(now, network)
 		} else {
 			w.report = w.sum(moment{}, networkCounters{})
@@ -312,7 +317,7 @@ func (w *Watcher) run(stop <-chan struct{}) {
 // sample takes one and tells whether the interval had to change. It requires
 // w.mu.
 func (w *Watcher) sample() (thinned bool) {
-	w.samples = append(w.samples, w.look())
+	w.keep(w.look())
 	if len(w.samples) <= w.maxSamples {
 		return false
 	}
@@ -420,28 +425,44 @@ func (w *Watcher) sum(last moment, network networkCounters) Report {
 		r.collections = append(r.collections, p.cost.collected)
 		r.stalls = append(r.stalls, p.cost.lost.within(elapsed))
 	}
-	for i, m := range w.samples {
-		s := Sample{
-			AtNS:               int64(m.at.Sub(w.started)),
-			Phase:              w.phases[m.phase].name,
-			Open:               m.counters.Open,
-			Failed:             m.counters.Failed,
-			Received:           m.counters.Received,
-			GeneratorRSSBytes:  m.generator.rss.ptr(),
-			GeneratorOpenFiles: m.generator.files.ptr(),
-			MachineUsedBytes:   m.machine.used.ptr(),
-		}
-		if m.target.processes > 0 {
-			s.TargetRSSBytes = m.target.rss.ptr()
-			s.TargetOpenFiles = m.target.files.ptr()
-		}
-		if i > 0 {
-			before := w.samples[i-1]
-			s.TargetCPUPercent = share(before.target, m.target)
-			s.GeneratorCPUPercent = share(before.generator, m.generator)
-			s.MachineCPUPercent = machineShare(before.machine, m.machine)
-		}
-		r.Samples = append(r.Samples, s)
+	for i := range w.samples {
+		r.Samples = append(r.Samples, w.sampleOf(i))
 	}
 	return r
+}
+
+// keep adds a sample, and hands it on.
+func (w *Watcher) keep(now moment) {
+	w.samples = append(w.samples, now)
+	if w.cfg.Each != nil {
+		w.cfg.Each(w.sampleOf(len(w.samples) - 1))
+	}
+}
+
+// sampleOf is what the moment i has to say.
+func (w *Watcher) sampleOf(i int) Sample {
+	m := w.samples[i]
+	s := Sample{
+		AtNS:               int64(m.at.Sub(w.started)),
+		Phase:              w.phases[m.phase].name,
+		Open:               m.counters.Open,
+		Failed:             m.counters.Failed,
+		Received:           m.counters.Received,
+		Away:               m.counters.Away,
+		Sent:               m.counters.Sent,
+		GeneratorRSSBytes:  m.generator.rss.ptr(),
+		GeneratorOpenFiles: m.generator.files.ptr(),
+		MachineUsedBytes:   m.machine.used.ptr(),
+	}
+	if m.target.processes > 0 {
+		s.TargetRSSBytes = m.target.rss.ptr()
+		s.TargetOpenFiles = m.target.files.ptr()
+	}
+	if i > 0 {
+		before := w.samples[i-1]
+		s.TargetCPUPercent = share(before.target, m.target)
+		s.GeneratorCPUPercent = share(before.generator, m.generator)
+		s.MachineCPUPercent = machineShare(before.machine, m.machine)
+	}
+	return s
 }

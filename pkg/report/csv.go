@@ -63,6 +63,7 @@ var csvAdded = []string{ //nolint:gochecknoglobals // a constant table
 	"params_no_reconnect", "params_reconnect_jitter", "reconnect_",
 	"target_proxy",
 	"affinity_",
+	"repetition", "step",
 }
 
 // csvOrder gives the places in header of the columns as they are written.

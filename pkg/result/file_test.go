@@ -289,7 +289,8 @@ func full() *result.File {
 		Samples: []result.Sample{{AtNS: 1e9, Phase: "send", Open: 6, Failed: 2, Received: 6, TargetCPUPercent: new(1.5),
 			TargetRSSBytes: new(int64(1)), TargetOpenFiles: new(int64(1)), GeneratorCPUPercent: new(1.5),
 			GeneratorRSSBytes: new(int64(1)), GeneratorOpenFiles: new(int64(1)), MachineCPUPercent: new(1.5),
-			MachineUsedBytes: new(int64(1))}},
+			MachineUsedBytes: new(int64(1)), Away: new(int64(1)), Sent: new(int64(1)), LatencyP50NS: new(int64(1)),
+			LatencyP99NS: new(int64(2)), LatencyMaxNS: new(int64(3))}},
 		Profiles: []result.Profile{{Kind: "cpu", Phase: "send", Source: "pprof", StartNS: 3e6, ElapsedNS: 2e9,
 			File: "run.profiles/rooms-6-send-cpu.pb.gz", Flame: "run.profiles/rooms-6-send-cpu.folded", Unit: "nanoseconds",
 			Total: 2e9, Samples: 200, Top: []result.Function{{Name: "main.serve", Flat: 1e9, Cumulative: 2e9}}}},
@@ -298,6 +299,10 @@ func full() *result.File {
 		Interrupted: true,
 		Aborted:     new("the target went away"),
 		Notes:       []string{"a note"},
+		Thresholds: []result.Verdict{{Threshold: "delivery.p99 < 1ms", Figure: "delivery.latency.p99", Unit: "ns", Limit: 1e6,
+			Actual: new(9e5), Held: true, Abort: true}},
+		Repetition: new(2),
+		Step:       new("steady"),
 	}
 	host := result.Host{Name: "roundrobin", OS: "linux", Arch: "amd64", Kernel: new("6.12.0"),
 		CPUModel: new("a processor"), Cores: 2, MemoryBytes: new(int64(16 << 30))}

@@ -73,6 +73,10 @@ type Run struct {
 	Interrupted   bool          `json:"interrupted"`        // the user stopped it; figures are partial
 	Aborted       *string       `json:"aborted"`            // why the run ended before its time, e.g. the target went away
 	Notes         []string      `json:"notes"`              // what a reader must know to read the figures right
+
+	Thresholds []Verdict `json:"thresholds,omitempty"` // what became of them; absent without any
+	Repetition *int      `json:"repetition,omitempty"` // which run of the same series it is, from 1; absent when it was not to be repeated
+	Step       *string   `json:"step,omitempty"`       // the name of the plan's step that it is of; absent without a plan
 }
 
 // Labels are the words of the findings tables that describe a run.
@@ -489,4 +493,24 @@ type Sample struct {
 	GeneratorOpenFiles  *int64   `json:"generator_open_files"`
 	MachineCPUPercent   *float64 `json:"machine_cpu_percent"`
 	MachineUsedBytes    *int64   `json:"machine_used_bytes"`
+
+	Away *int64 `json:"away,omitempty"` // clients that lost their stream and will open it again; absent in records of early versions
+	Sent *int64 `json:"sent,omitempty"` // sends that succeeded since the run's start; likewise
+	// The latency of the copies received since the sample before, or in the last second
+	// where samples of a long run have been thinned out; rounded up, by 6 % at most.
+	// Absent when there were none.
+	LatencyP50NS *int64 `json:"latency_p50_ns,omitempty"`
+	LatencyP99NS *int64 `json:"latency_p99_ns,omitempty"`
+	LatencyMaxNS *int64 `json:"latency_max_ns,omitempty"`
+}
+
+// Verdict is what became of a threshold.
+type Verdict struct {
+	Threshold string   `json:"threshold"` // as it was asked for, such as "delivery.p99 < 100ms"
+	Figure    string   `json:"figure"`    // its full name, such as "delivery.latency.p99"
+	Unit      string   `json:"unit"`      // of Limit and Actual: "ns", "bytes", "percent", "per second" or "count"
+	Limit     float64  `json:"limit"`
+	Actual    *float64 `json:"actual"` // null: not known
+	Held      bool     `json:"held"`   // false too when Actual is not known
+	Abort     bool     `json:"abort"`  // the run was to end when it could not hold any more
 }

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sseload/sseload/pkg/cost"
+	"github.com/sseload/sseload/pkg/load"
+	"github.com/sseload/sseload/pkg/result"
+	"github.com/sseload/sseload/scenarios"
+)
+
+// loadCommand is a command that makes load. It can be typed, be a step of a plan, and
+// be a side of a comparison.
+type loadCommand struct {
+	*cobra.Command
+	// prepare turns the command's flags, which have been set, and its arguments into
+	// what is to be done. It starts nothing. Its errors are mistakes of the user.
+	prepare func(args []string) (*campaign, error)
+}
+
+// campaign is what a load command is asked to do.
+type campaign struct {
+	flags  *loadFlags
+	server scenarios.Server
+	// sends is how many connections the sends take, given whether the target is local.
+	sends func(local bool) int
+	// all makes the scenarios, given where the load is made and goes and the labels that
+	// describe it.
+	all func(place, result.Labels) []scenarios.Scenario
+}
+
+// outcome is what became of a campaign.
+type outcome struct {
+	file *result.File // nil when no run was begun
+	err  error        // what ended the campaign before its time; nil when nothing did
+	// profiles are those that were to be taken; nil: none.
+	profiles *scenarios.Profiles
+}
+
+// typed has the command carried out when it is typed.
+func (a *App) typed(c loadCommand) loadCommand {
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		asked, err := c.prepare(args)
+		if err != nil {
+			return err
+		}
+		return asked.execute(cmd.Context(), a)
+	}
+	return c
+}
+
+// execute makes the runs and renders them.
+func (c *campaign) execute(parent context.Context, a *App) error {
+	outputs, err := openOutputs(a, c.flags.outputs)
+	if err != nil {
+		return err
+	}
+	defer outputs.close()
+	ctx, stop := a.interruptible(parent, "interrupted: ending the run, press Ctrl-C again to leave at once")
+	defer stop()
+	did := c.perform(ctx, a, setting{redacted(a.Args), outputs, a.observers()})
+	if errors.Is(did.err, load.ErrNoneOpened) && did.file != nil && len(did.file.Runs) == 1 {
+		outputs = outputs.files() // on the terminal the error says it all
+	}
+	if did.file != nil {
+		if err := outputs.render(did.file); err != nil {
+			if did.err == nil {
+				return err
+			}
+			a.tell("error: %s", oneLine(err.Error())) // beside what ended the run
+		}
+	}
+	return c.conclude(a, did)
+}
+
+// setting is what a campaign is given by whoever has it carried out.
+type setting struct {
+	command   []string // what the record says made it
+	outputs   outputs  // beside which profiles go
+	observers []scenarios.Observer
+}
+
+// perform makes the runs.
+func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
+	started := time.Now()
+	at, err := c.flags.preflight(ctx, a, c.server, c.sends)
+	if err != nil {
+		return outcome{err: err}
+	}
+	if err := c.flags.request.identity.load(ctx, slices.Max(c.flags.clients)); err != nil {
+		return outcome{err: err}
+	}
+	profiles, err := c.flags.profile.profiles(s.outputs)
+	if err != nil {
+		return outcome{err: err}
+	}
+	env := &scenarios.Env{Server: c.server, Profiles: profiles, Observers: s.observers}
+	runs, err := scenarios.Series(ctx, env, c.all(at, c.flags.labelsFor(at.local)))
+	if len(runs) == 0 {
+		return outcome{err: err, profiles: profiles}
+	}
+	file := &result.File{
+		Schema: result.Schema, Tool: tool(), Command: s.command, Host: host(), StartedAt: started.UTC(), Runs: runs,
+	}
+	file.Costs = cost.Of(file)
+	return outcome{file: file, err: err, profiles: profiles}
+}
+
+// conclude tells what is to be told once the results are out, and returns the error
+// that the command ends with.
+func (c *campaign) conclude(a *App, did outcome) error {
+	var runs []result.Run
+	if did.file != nil {
+		runs = did.file.Runs
+	}
+	a.tellProfiles(did.profiles, runs)
+	if b, ok := c.server.(*bundled); ok && errors.Is(did.err, load.ErrGone) {
+		a.note("the bundled server's last words: %s", oneLine(cmp.Or(strings.TrimSpace(b.said.String()), "none")))
+	}
+	if did.err == nil && c.flags.strict {
+		return trusted(runs)
+	}
+	if errors.Is(did.err, load.ErrGone) && toldToStay(runs) {
+		return &hinted{did.err, "clients that wanted to come back were answered with a status other than 200, which ends an EventSource for good: " +
+			"whatever stands before a server that is restarted must refuse connections, or hold them"}
+	}
+	return explain(did.err)
+}
+
+// toldToStay reports whether clients of the last run were told never to come again.
+func toldToStay(runs []result.Run) bool {
+	if len(runs) == 0 {
+		return false
+	}
+	again := runs[len(runs)-1].Reconnect
+	return again != nil && again.GaveUp > 0
+}
+
+// trusted is the error of runs that cannot be, of which there are some.
+func trusted(runs []result.Run) error {
+	over, reason := 0, ""
+	for i := range runs {
+		if g := &runs[i].Generator; g.Overloaded != nil && *g.Overloaded {
+			if over++; reason == "" && g.OverloadReason != nil {
+				reason = ": " + *g.OverloadReason
+			}
+		}
+	}
+	if over == 0 {
+		return nil
+	}
+	return &overloadError{
+		err:  fmt.Errorf("the generator was overloaded in %d of %d runs%s", over, len(runs), reason),
+		hint: "use fewer clients or a lower rate, leave it more of the machine, or leave --strict out",
+	}
+}
