@@ -27,12 +27,14 @@ type serverFlags struct {
 	ready   string
 	timeout time.Duration
 	log     string
+	grace   time.Duration // how long it may take to end
 }
 
 // serverTimeout is how long a server may take to come up unless the user says.
 const serverTimeout = 30 * time.Second
 
 func (f *serverFlags) add(flags *pflag.FlagSet) {
+	f.grace = childStopTimeout
 	flags.StringVar(&f.command, "server-command", "", "shell `COMMAND` that starts the server at the URL, anew for each run, and is ended after it")
 	flags.StringVar(&f.ready, "server-ready", "", "`PATH` on that server which has to answer 2xx before a run; else it is ready when it accepts connections")
 	flags.DurationVar(&f.timeout, "server-timeout", serverTimeout, "how long it may take until it is ready")
@@ -306,14 +308,14 @@ func launchServer(ctx context.Context, f *serverFlags, log *slog.Logger) (*serve
 		out.file = file
 	}
 	p := &serverProcess{out: out, left: make(chan struct{}), going: make(chan struct{}), gone: make(chan struct{})}
-	if err := p.start(ctx, f.command, log); err != nil {
+	if err := p.start(ctx, f, log); err != nil {
 		return nil, errors.Join(fmt.Errorf("--server-command: %w", err), out.close())
 	}
 	return p, nil
 }
 
-func (p *serverProcess) start(ctx context.Context, line string, log *slog.Logger) error {
-	p.cmd = shell(context.WithoutCancel(ctx), line)
+func (p *serverProcess) start(ctx context.Context, f *serverFlags, log *slog.Logger) error {
+	p.cmd = shell(context.WithoutCancel(ctx), f.command)
 	p.cmd.Env = withoutSettings(os.Environ())
 	// Nothing is ever written to it. Some servers end when it does, and so do not
 	// outlive this process.
@@ -340,7 +342,7 @@ func (p *serverProcess) start(ctx context.Context, line string, log *slog.Logger
 	go p.watch(read, log)
 	p.stop = sync.OnceFunc(func() {
 		_ = stdin.Close()
-		p.end(log)
+		p.end(f.grace, log)
 		unguard()
 	})
 	return nil
@@ -396,7 +398,7 @@ func (p *serverProcess) awaitGroup() {
 }
 
 // end asks the server to end, and ends it if it does not.
-func (p *serverProcess) end(log *slog.Logger) {
+func (p *serverProcess) end(grace time.Duration, log *slog.Logger) {
 	if isClosed(p.gone) {
 		return
 	}
@@ -409,13 +411,13 @@ func (p *serverProcess) end(log *slog.Logger) {
 		{true, "what --server-command started could not be ended"},
 	} {
 		endGroup(p.cmd, step.force)
-		timer := time.NewTimer(childStopTimeout)
+		timer := time.NewTimer(grace)
 		select {
 		case <-p.gone:
 			timer.Stop()
 			return
 		case <-timer.C:
-			log.Warn(step.after, "waited", childStopTimeout)
+			log.Warn(step.after, "waited", grace)
 		}
 	}
 }
