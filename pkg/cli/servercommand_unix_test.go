@@ -100,6 +100,21 @@ func TestServerCommandIsEnded(t *testing.T) {
 	}
 }
 
+// What takes its time to end is waited for, when the shell has ended too.
+func TestServerCommandIsWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	armed, done := filepath.Join(dir, "armed"), filepath.Join(dir, "done")
+	c, told := servingAt(t, `(trap "sleep 0.2; touch `+done+`; exit" TERM; touch `+armed+`; sleep 1000 & wait) >/dev/null 2>&1 &
+		until test -e `+armed+`; do :; done; exec `+serve, nil)
+	begun(t, c).Stop()
+	if _, err := os.Stat(done); err != nil {
+		t.Error(err)
+	}
+	if told.Len() > 0 {
+		t.Errorf("warned of %s", told)
+	}
+}
+
 func TestServerCommandThatIgnoresItsEndIsKilled(t *testing.T) {
 	held := newLeash(t, nil)
 	c, told := servingAt(t, held.take+`trap "" TERM; (trap "" TERM; while :; do sleep 1000; done) & `+serve+`; while :; do sleep 1000; done`,
