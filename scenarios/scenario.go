@@ -83,6 +83,8 @@ type Site struct {
 	Gone <-chan struct{}
 	// Faults asks the server what it did wrong on purpose; nil when nothing.
 	Faults func(context.Context) []result.Fault
+	// Command is the line of the shell that started it, without secrets; nil: none did.
+	Command *string
 }
 
 // Progress is where a run stands.

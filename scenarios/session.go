@@ -121,7 +121,7 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 			ConnectRate: s.ask.Ramp.Rate, ConnectConcurrency: s.ask.Ramp.Concurrency,
 		},
 		Clock:   &result.Clock{Kind: "monotonic"},
-		Target:  result.Target{URL: target.Redacted(s.site.Target.Subscribe.String()), Kind: s.site.Kind},
+		Target:  result.Target{URL: target.Redacted(s.site.Target.Subscribe.String()), Kind: s.site.Kind, Command: s.site.Command},
 		Phases:  []result.Phase{},
 		Samples: []result.Sample{},
 		Notes:   append([]string{}, s.unprofiled...),

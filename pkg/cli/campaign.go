@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,6 +89,9 @@ type setting struct {
 // perform makes the runs.
 func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 	started := time.Now()
+	if s, ok := c.server.(*commanded); ok {
+		defer s.release()
+	}
 	at, err := c.flags.preflight(ctx, a, c.server, c.sends)
 	if err != nil {
 		return outcome{err: err}
@@ -122,8 +123,10 @@ func (c *campaign) conclude(a *App, did outcome) error {
 		runs = did.file.Runs
 	}
 	a.tellProfiles(did.profiles, runs)
-	if b, ok := c.server.(*bundled); ok && errors.Is(did.err, load.ErrGone) {
-		a.note("the bundled server's last words: %s", oneLine(cmp.Or(strings.TrimSpace(b.said.String()), "none")))
+	if s, ok := c.server.(speaker); ok && did.err != nil {
+		if text, ok := s.lastSaid(did.err); ok {
+			a.note("%s", text)
+		}
 	}
 	if did.err == nil && c.flags.strict {
 		return trusted(runs)
@@ -133,6 +136,13 @@ func (c *campaign) conclude(a *App, did outcome) error {
 			"whatever stands before a server that is restarted must refuse connections, or hold them"}
 	}
 	return explain(did.err)
+}
+
+// speaker is a server that was started for the runs, and may say why it ended.
+type speaker interface {
+	// lastSaid is what is to be told of its end beside the error of a run, if that has
+	// to do with it.
+	lastSaid(err error) (text string, ok bool)
 }
 
 // toldToStay reports whether clients of the last run were told never to come again.

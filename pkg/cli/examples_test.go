@@ -23,6 +23,7 @@ var staging = []struct{ example, script string }{
 	{"http://127.0.0.1:3000/events/7", "$APP/events/7"},
 	{"'http://127.0.0.1:3000/events/{room}'", "$EXPRESS/events/{room}"},
 	{"'http://127.0.0.1:3000/publish/{room}'", "$EXPRESS/publish/{room}"},
+	{"'node server.js 3000'", "$NODE"},
 	{"127.0.0.1:9000", "127.0.0.1:0"},
 	{"unix:/tmp/sseload.sock", "unix:s.sock"},
 	{"-c 1000,2000,3000 -n 1,10,100 --interval 1s", "-c 6,12,18 -n 1,2,3 --interval 1ms"},

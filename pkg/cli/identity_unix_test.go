@@ -4,12 +4,7 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -27,36 +22,18 @@ func TestTheCommandForTokensIsEnded(t *testing.T) {
 		{"given up", time.Hour, true, context.Canceled.Error()},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			held := filepath.Join(t.TempDir(), "held")
-			if err := syscall.Mkfifo(held, 0o600); err != nil {
-				t.Fatal(err)
-			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			released := make(chan error, 1)
-			go func() {
-				f, err := os.Open(held) // returns once the command has opened it too
+			held := newLeash(t, func() {
 				if c.cancel {
 					cancel()
 				}
-				if err == nil {
-					_, err = f.Read(make([]byte, 1)) // the end, once nobody holds it any more
-					f.Close()
-				}
-				released <- err
-			}()
-			_, err := runForTokens(ctx, "exec 9>"+held+"; sleep 1000 & wait", 1, c.limit)
+			})
+			_, err := runForTokens(ctx, held.take+"sleep 1000 & wait", 1, c.limit)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("error %v, want one with %q", err, c.want)
 			}
-			select {
-			case err := <-released:
-				if !errors.Is(err, io.EOF) {
-					t.Errorf("it was held until %v", err)
-				}
-			case <-time.After(patience):
-				t.Error("what the command has started goes on")
-			}
+			held.awaitRelease(t)
 		})
 	}
 }

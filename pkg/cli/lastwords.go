@@ -38,6 +38,25 @@ func (w *lastWords) last() string {
 	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
+// mostEnd bounds [lastWords.end], in bytes.
+const mostEnd = 1 << 10
+
+// end is the last lines that were said, as one.
+func (w *lastWords) end() string {
+	text := strings.TrimSpace(w.String())
+	if over := len(text) - mostEnd; over > 0 {
+		text = text[over:]
+		if _, whole, ok := strings.Cut(text, "\n"); ok {
+			text = whole
+		}
+	}
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "; ")
+}
+
 func (w *lastWords) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

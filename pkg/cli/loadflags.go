@@ -136,6 +136,7 @@ type loadFlags struct {
 	sources   addresses
 	event     string
 	targetPID int
+	command   serverFlags
 	workers   count
 	serve     bundledFlags
 	faults    faults
@@ -174,6 +175,7 @@ func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
 	flags.StringVar(&f.event, "event", "", "only events of this `TYPE` carry messages")
 	flags.IntVar(&f.targetPID, "target-pid", 0, "`PID` of the server to observe, with its children; found by itself for a local target")
 	flags.Var(&f.workers, "workers", "worker processes of the bundled server")
+	f.command.add(flags)
 	f.serve.add(flags)
 	flags.Var(&f.faults, "fault", "something for the bundled server to do wrong, such as drop,every=7; see sseload serve --help")
 	flags.BoolVar(&f.strict, "strict", false, "exit with 4 when the generator was overloaded, so that a run cannot be trusted")
@@ -252,6 +254,9 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 	if err := f.serve.check(len(args) == 0); err != nil {
 		return nil, nil, err
 	}
+	if err := f.command.check(len(args) > 0, f.targetPID); err != nil {
+		return nil, nil, err
+	}
 	if len(args) == 0 {
 		if flag, ok := send.given(); ok {
 			return nil, nil, usagef("name the URL to subscribe to as well", "%s needs a URL to subscribe to", flag)
@@ -301,10 +306,17 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 	if spec.Unix != "" && len(f.sources) > 0 {
 		return nil, nil, errSourceOfUnix()
 	}
+	if err := f.command.checkTarget(t); err != nil {
+		return nil, nil, err
+	}
 	a.warn(t, f.request.insecure)
-	return &remote{
+	there := &remote{
 		target: t, pid: f.targetPID, timeout: f.timeout, log: a.log(), profile: &f.profile, credentials: f.request.authorization(),
-	}, t, nil
+	}
+	if f.command.command != "" {
+		return &commanded{remote: there, flags: &f.command}, t, nil
+	}
+	return there, t, nil
 }
 
 // sendFlags say how to send a message to a URL.

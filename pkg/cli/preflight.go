@@ -28,8 +28,9 @@ func (f *loadFlags) preflight(ctx context.Context, a *App, s scenarios.Server, s
 	for _, n := range f.clients {
 		plan.Clients = max(plan.Clients, n)
 	}
-	if r, ok := s.(*remote); ok {
-		if _, err := r.Start(ctx); err != nil { // which looks it up
+	if there, ok := s.(located); ok {
+		r, err := there.locate(ctx)
+		if err != nil {
 			return place{}, err
 		}
 		plan.LocalTarget, plan.UnixTarget = r.local(), r.target.Subscribe.Unix != ""

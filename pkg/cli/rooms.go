@@ -46,7 +46,9 @@ due. Without a URL the bundled server is started for each run.`,
   sseload rooms -c 600 --rate 500/s --arrivals poisson --duration 5s --payload-size 4KiB --slow-clients 5% --slow-rate 1KiB/s
   sseload rooms http://127.0.0.1:8123 -c 600 -n 10
   sseload rooms 'http://127.0.0.1:3000/events/{room}' --send-url 'http://127.0.0.1:3000/publish/{room}' \
-      --send-body '{"text":"{payload}"}'`,
+      --send-body '{"text":"{payload}"}'
+  sseload rooms 'http://127.0.0.1:3000/events/{room}' --send-url 'http://127.0.0.1:3000/publish/{room}' \
+      --send-body '{"text":"{payload}"}' --server-command 'node server.js 3000'`,
 		Args: atMostOneURL,
 	}
 	o = roomsOptions{iterations: counts{1}, slowRate: 1 << 10}

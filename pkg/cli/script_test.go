@@ -59,6 +59,7 @@ const scriptDir = "testdata/script"
 //	request METHOD URL [-H 'K: V']... [BODY]
 //	                                  the answer's head and body become stdout
 //	refuses HOST:PORT                 nothing listens there
+//	port NAME                         $NAME is 127.0.0.1:$NAME_PORT, where nothing listens
 //	express                           start the Express server; its URL is $EXPRESS, and
 //	                                  where its inspector listens $INSPECT
 //	haproxy NAME FILE                 start it with that configuration, in which
@@ -79,6 +80,11 @@ func TestScripts(t *testing.T) {
 			w := &world{servers: map[string]*standIn{}, processes: map[string]*process{}, children: map[string]*watchedProcess{}, proxies: map[string]*proxytest.Proxy{}}
 			env.Values[worldKey{}] = w
 			env.Defer(w.release)
+			servers, err := filepath.Abs("../../testserver")
+			if err != nil {
+				return err
+			}
+			env.Setenv("SERVERS", servers)
 			if env.Getenv("GORACE") == "" {
 				env.Setenv("GORACE", "atexit_sleep_ms=0")
 			}
@@ -133,6 +139,7 @@ func TestScripts(t *testing.T) {
 			"request": request,
 			"refuses": refuses,
 			"express": express,
+			"port":    port,
 			"validate": func(ts *testscript.TestScript, _ bool, args []string) {
 				need(ts, args, 1, "validate FILE")
 				ts.Check(resulttest.Check(schema, []byte(ts.ReadFile(args[0]))))
@@ -411,6 +418,17 @@ func refuses(ts *testscript.TestScript, _ bool, args []string) {
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		ts.Fatalf("%v", err)
 	}
+}
+
+func port(ts *testscript.TestScript, _ bool, args []string) {
+	need(ts, args, 1, "port NAME")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, digits, err := net.SplitHostPort(ln.Addr().String())
+	ts.Check(err)
+	ts.Setenv(args[0], ln.Addr().String())
+	ts.Setenv(args[0]+"_PORT", digits)
+	ts.Check(ln.Close())
 }
 
 const expressDir = "../../testserver/express"

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -62,6 +63,18 @@ func (r *remote) Start(ctx context.Context) (*scenarios.Site, error) {
 		Target: r.target, Kind: "url", PID: r.pid, Stop: func() {},
 		Profile: func() (profile.Source, error) { return r.profile.remoteSource(r) },
 	}, nil
+}
+
+// located is a server at a URL.
+type located interface {
+	// locate has the target looked up.
+	locate(ctx context.Context) (*remote, error)
+}
+
+// locate implements [located].
+func (r *remote) locate(ctx context.Context) (*remote, error) {
+	_, err := r.Start(ctx)
+	return r, err
 }
 
 // findPID looks for the process that serves a local target. That it cannot be
@@ -243,6 +256,14 @@ func (b *bundled) launch(ctx context.Context, exe string) (*scenarios.Site, erro
 		site.Faults = func(ctx context.Context) []result.Fault { return b.injected(ctx, at) }
 	}
 	return site, nil
+}
+
+// lastSaid implements [speaker].
+func (b *bundled) lastSaid(err error) (text string, ok bool) {
+	if !errors.Is(err, load.ErrGone) {
+		return "", false
+	}
+	return "the bundled server's last words: " + oneLine(cmp.Or(strings.TrimSpace(b.said.String()), "none")), true
 }
 
 // tidy removes what a child that was killed left of a folder that it had made.

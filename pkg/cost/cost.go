@@ -112,7 +112,7 @@ func slope(f *result.File, runs []int, count func(*result.Run) int64, cost func(
 // targetMemory is how the memory of the targets of a series is to be looked at, see
 // the package's documentation.
 func targetMemory(f *result.File, runs []int) func(*result.Run) *float64 {
-	if f.Runs[runs[0]].Target.Kind == "reference" {
+	if f.Runs[runs[0]].Target.Fresh() {
 		return func(r *result.Run) *float64 { return times(r.TargetProcess.BytesPerClient, opened(r)) }
 	}
 	inTime := slices.SortedStableFunc(slices.Values(runs), func(a, b int) int {

@@ -117,6 +117,24 @@ func TestServersThatRunOn(t *testing.T) {
 	}
 }
 
+// TestServersStartedByACommand: each run's is fresh, whatever the order.
+func TestServersStartedByACommand(t *testing.T) {
+	f := &result.File{}
+	for _, n := range []int{3000, 1000, 2000} {
+		r := connected(n)
+		r.Target = result.Target{Kind: "url", URL: "http://127.0.0.1:3000/events", Command: new("node server.js")}
+		f.Runs = append(f.Runs, r)
+	}
+	fresh := &result.File{}
+	for _, n := range []int{3000, 1000, 2000} {
+		fresh.Runs = append(fresh.Runs, connected(n))
+	}
+	got, want := cost.Of(f)[0].TargetBytesPerClient, cost.Of(fresh)[0].TargetBytesPerClient
+	if got == nil || want == nil || *got != *want {
+		t.Errorf("%+v, want %+v as with the bundled server", got, want)
+	}
+}
+
 // TestProgramsAndPayloadsApart: what may cost otherwise is no series.
 func TestProgramsAndPayloadsApart(t *testing.T) {
 	f := &result.File{

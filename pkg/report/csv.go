@@ -64,6 +64,7 @@ var csvAdded = []string{ //nolint:gochecknoglobals // a constant table
 	"target_proxy",
 	"affinity_",
 	"repetition", "step",
+	"target_command",
 }
 
 // csvOrder gives the places in header of the columns as they are written.

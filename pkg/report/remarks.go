@@ -345,7 +345,7 @@ func (s *speech) notes(run *result.Run) {
 // there already, and clients seem to have cost it next to nothing.
 func kept(run *result.Run) bool {
 	per := run.TargetProcess.BytesPerClient
-	return run.Target.Kind == "url" && run.TargetProcess.RSSConnectedBytes != nil && run.Connect.Opened > 0 && (per == nil || *per < leastPerClient)
+	return !run.Target.Fresh() && run.TargetProcess.RSSConnectedBytes != nil && run.Connect.Opened > 0 && (per == nil || *per < leastPerClient)
 }
 
 // leastPerClient is what one client costs any server at least, in bytes: less than

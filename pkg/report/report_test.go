@@ -440,13 +440,17 @@ func TestListenQueueIsNamed(t *testing.T) {
 
 func TestMemoryThatAServerKeptIsNamed(t *testing.T) {
 	for _, test := range []struct {
-		kind string
-		per  *float64
-		want bool
-	}{{"url", new(0.4), true}, {"url", nil, true}, {"url", new(9830.0), false}, {"reference", new(0.4), false}} {
+		kind    string
+		command *string
+		per     *float64
+		want    bool
+	}{
+		{"url", nil, new(0.4), true}, {"url", nil, nil, true}, {"url", nil, new(9830.0), false},
+		{"reference", nil, new(0.4), false}, {"url", new("node server.js"), new(0.4), false},
+	} {
 		f := connectSeries()
 		for i := range f.Runs {
-			f.Runs[i].Target.Kind, f.Runs[i].TargetProcess.BytesPerClient = test.kind, test.per
+			f.Runs[i].Target.Kind, f.Runs[i].Target.Command, f.Runs[i].TargetProcess.BytesPerClient = test.kind, test.command, test.per
 		}
 		said := slices.ContainsFunc(remarks(f), func(r remark) bool { return r.tag == "memory kept" })
 		if said != test.want {

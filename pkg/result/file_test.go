@@ -240,7 +240,7 @@ func full() *result.File {
 			TimeoutNS: 30e9, HoldNS: 1e9, DurationNS: new(int64(60e9)), ConnectRate: 2.5, ConnectConcurrency: 64,
 			PayloadBytes: new(100), Payload: new("marker"), EventType: new("chat"), HTTP: new("2"), StreamsPerConnection: new(10),
 		},
-		Target: result.Target{URL: "http://127.0.0.1:8123/events?room={room}", Proxy: new("http://proxy.example.test:3128"),
+		Target: result.Target{URL: "http://127.0.0.1:8123/events?room={room}", Command: new("node server.js"), Proxy: new("http://proxy.example.test:3128"),
 			SendURL: new("http://127.0.0.1:8123/rooms/{room}/messages"), Kind: "reference",
 			Faults: []result.Fault{{Fault: "drop,every=7", Injected: new(int64(2))}}},
 		Engine: "epoll",

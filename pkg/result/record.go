@@ -145,12 +145,19 @@ type Params struct {
 type Target struct {
 	URL     string  `json:"url"`
 	SendURL *string `json:"send_url"`
-	Kind    string  `json:"kind"` // "reference": the bundled server, started for this run; "url": one that was there
+	Kind    string  `json:"kind"` // "reference": the bundled server, started for this run; "url": one that was there, or that Command started
+	// Command is the line of the shell that started the server for this run, without
+	// what looks secret in it.
+	Command *string `json:"command,omitempty"`
 	// Proxy is the URL of the proxy in between, without its password.
 	Proxy *string `json:"proxy,omitempty"`
 	// Faults are what the bundled server was told to do wrong, in order.
 	Faults []Fault `json:"faults,omitempty"`
 }
+
+// Fresh tells whether the server was started for this run alone, so that it held
+// nothing of runs before.
+func (t *Target) Fresh() bool { return t.Kind == "reference" || t.Command != nil }
 
 // Fault is one thing that the bundled server did wrong on purpose.
 type Fault struct {
