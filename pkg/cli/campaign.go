@@ -91,6 +91,11 @@ type setting struct {
 // perform makes the runs.
 func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 	started := time.Now()
+	metrics, err := c.flags.telemetry.open(ctx, a, c.flags.labels)
+	if err != nil {
+		return outcome{err: err}
+	}
+	defer metrics.close()
 	at, err := c.flags.preflight(ctx, a, c.server, c.sends)
 	if err != nil {
 		return outcome{err: err}
@@ -102,7 +107,7 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
-	env := &scenarios.Env{Server: c.server, Profiles: profiles, Observers: s.observers}
+	env := &scenarios.Env{Server: c.server, Profiles: profiles, Observers: metrics.beside(s.observers)}
 	runs, err := scenarios.Series(ctx, env, c.all(at, c.flags.labelsFor(at.local)))
 	if len(runs) == 0 {
 		return outcome{err: err, profiles: profiles}
