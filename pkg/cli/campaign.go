@@ -95,7 +95,7 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
-	defer metrics.close()
+	defer metrics.close(ctx)
 	at, err := c.flags.preflight(ctx, a, c.server, c.sends)
 	if err != nil {
 		return outcome{err: err}

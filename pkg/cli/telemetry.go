@@ -230,12 +230,13 @@ func pushFlag(to telemetry.Destination) (flag, hint string) {
 	return "--prometheus-write", "check the URL, that remote write is taken there (--web.enable-remote-write-receiver of Prometheus), and its credentials (--telemetry-header)"
 }
 
-// close pushes what is to be pushed, and says how often that failed.
-func (e *exporter) close() {
+// close pushes what is to be pushed, also when ctx is done, and says how often that
+// failed.
+func (e *exporter) close(ctx context.Context) {
 	if e == nil {
 		return
 	}
-	for _, p := range e.to.Close() {
+	for _, p := range e.to.Close(context.WithoutCancel(ctx)) {
 		if p.Failed > 0 {
 			flag, _ := pushFlag(p.To)
 			e.app.note("warning: %s: %d of %d pushes failed", flag, p.Failed, p.All)

@@ -88,7 +88,7 @@ func Open(ctx context.Context, cfg Config) (*Exporter, error) {
 	e := &Exporter{users: sanitised(cfg.Labels), since: time.Now()}
 	ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := e.open(ctx, &cfg); err != nil {
-		e.Close()
+		e.Close(ctx)
 		return nil, err
 	}
 	return e, nil
@@ -179,10 +179,11 @@ func (e *Exporter) any() bool {
 }
 
 // Close pushes once more, ends everything, and says how many pushes there were. It
-// returns within seconds, whatever the receivers do.
-func (e *Exporter) Close() []Pushes {
-	late := time.AfterFunc(closing, e.cancel)
-	defer late.Stop()
+// returns within seconds, whatever the receivers do, and at once when ctx is done.
+func (e *Exporter) Close(ctx context.Context) []Pushes {
+	ctx, cancel := context.WithTimeout(ctx, closing)
+	defer cancel()
+	defer context.AfterFunc(ctx, e.cancel)()
 	defer e.cancel()
 	for _, p := range e.pushers {
 		close(p.stop)
@@ -193,7 +194,7 @@ func (e *Exporter) Close() []Pushes {
 		all = append(all, p.pushes())
 	}
 	if e.scraper != nil {
-		e.scraper.close()
+		e.scraper.close(ctx)
 		e.scraper = nil
 	}
 	e.pushers = nil

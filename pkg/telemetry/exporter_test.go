@@ -171,7 +171,7 @@ func TestScrape(t *testing.T) {
 	cfg := config(t)
 	cfg.Listen = "127.0.0.1:0"
 	e := open(t, cfg)
-	defer e.Close()
+	defer e.Close(t.Context())
 	if page := scrape(t, e, ""); len(page) != 1 || value(t, page, "sseload_runs_total") != 0 {
 		t.Errorf("before the first run there are %d metrics", len(page))
 	}
@@ -300,7 +300,7 @@ func TestCloseEndsScrapes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer idle.Close()
-	if pushes := e.Close(); pushes != nil {
+	if pushes := e.Close(t.Context()); pushes != nil {
 		t.Errorf("there were pushes to nowhere: %v", pushes)
 	}
 	if c, err := net.DialTimeout("tcp", addr, patience); err == nil {

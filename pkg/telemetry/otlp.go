@@ -117,6 +117,6 @@ func (c *collector) push(ctx context.Context, page []*dto.MetricFamily) error {
 	return c.exporter.Export(ctx, &metricdata.ResourceMetrics{Resource: c.resource, ScopeMetrics: scopes})
 }
 
-func (c *collector) close() {
-	_ = c.exporter.Shutdown(context.Background()) // it holds nothing that could be lost
+func (c *collector) close(ctx context.Context) {
+	_ = c.exporter.Shutdown(ctx) // it holds nothing that could be lost
 }

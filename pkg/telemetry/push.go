@@ -20,7 +20,7 @@ const (
 // destination takes pages.
 type destination interface {
 	push(ctx context.Context, page []*dto.MetricFamily) error
-	close()
+	close(ctx context.Context)
 }
 
 // pusher pushes to one destination, so that one that hangs holds up no other.
@@ -76,7 +76,7 @@ func (p *pusher) pushes() Pushes {
 
 func (p *pusher) run(ctx context.Context) {
 	defer close(p.done)
-	defer p.to.close()
+	defer p.to.close(ctx)
 	ticker := time.NewTicker(p.interval)
 	defer ticker.Stop()
 	for {

@@ -57,7 +57,7 @@ func newWriter(cfg *Config) (*writer, error) {
 // retryAfter is how soon a push that failed is tried again.
 const retryAfter = 200 * time.Millisecond
 
-func (w *writer) close() { w.transport.CloseIdleConnections() }
+func (w *writer) close(context.Context) { w.transport.CloseIdleConnections() }
 
 // mostAnswer bounds what is read of an answer, in bytes: what went wrong is said in less.
 const mostAnswer = 16 << 10

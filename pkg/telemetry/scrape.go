@@ -41,7 +41,7 @@ func listen(ctx context.Context, address string, from prometheus.Gatherer, log *
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
 	s.serve.Go(func() {
-		if err := s.server.Serve(l); err != http.ErrServerClosed { //nolint:errorlint // which Serve does not wrap
+		if err := s.server.Serve(l); err != http.ErrServerClosed {
 			log.Warn("metrics can no longer be scraped", "err", err)
 		}
 	})
@@ -49,8 +49,8 @@ func listen(ctx context.Context, address string, from prometheus.Gatherer, log *
 }
 
 // close lets scrapes under way end, for a moment.
-func (s *scraper) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func (s *scraper) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if s.server.Shutdown(ctx) != nil {
 		_ = s.server.Close() // whoever still reads has had its time
