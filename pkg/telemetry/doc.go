@@ -26,6 +26,20 @@
 // 34 s. The bounds are bounds of the snapshot too, so that every count is exact; they are
 // no round numbers, and no bounds of native histograms, for the same reason.
 //
+// # Remote write
+//
+// Version 2.0 is spoken, and 1.0 with receivers that turn out to know no other, as those
+// before Prometheus 2.54 and VictoriaMetrics do. Gauges that are gone are marked as stale.
+//
+// # OpenTelemetry
+//
+// The names are those of Prometheus, and all is cumulative since the run's begin. Of the
+// environment the exporter and its resource take OTEL_EXPORTER_OTLP_HEADERS,
+// …_CERTIFICATE, …_CLIENT_CERTIFICATE, …_CLIENT_KEY, …_COMPRESSION (gzip unless said),
+// …_TIMEOUT, OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME. OTEL_EXPORTER_OTLP_ENDPOINT
+// alone has nothing sent, and is not looked at beside Config.OTLP; neither are
+// …_PROTOCOL, …_METRICS_TEMPORALITY_PREFERENCE and OTEL_METRIC_EXPORT_INTERVAL.
+//
 // # Failures
 //
 // A push that fails ends nothing and holds nothing up: what it had is in the next one,

@@ -3,7 +3,6 @@ package telemetry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +15,8 @@ const (
 	// waiting is how many runs may have ended that are not pushed yet.
 	waiting = 64
 )
+
+var errNoAnswer = errors.New("no answer in time")
 
 // destination takes pages.
 type destination interface {
@@ -114,8 +115,8 @@ func (p *pusher) push(ctx context.Context, page []*dto.MetricFamily) {
 	if err == nil {
 		return
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer within %s", pushMost)
+	if ctx.Err() != nil {
+		err = errNoAnswer
 	}
 	if p.count.Failed++; p.count.Failed == 1 {
 		p.failed(err)

@@ -471,9 +471,9 @@ func TestHangingReceiver(t *testing.T) {
 	c := &collected{}
 	cfg := config(t)
 	cfg.RemoteWrite, cfg.OTLP, cfg.Interval = never, serve(t, c), time.Millisecond
-	cfg.Failed = func(d Destination, _ error) {
-		if d != RemoteWrite {
-			t.Errorf("%s failed too", d)
+	cfg.Failed = func(d Destination, err error) {
+		if d != RemoteWrite || !errors.Is(err, errNoAnswer) {
+			t.Errorf("%s: %v", d, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
