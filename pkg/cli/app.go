@@ -38,6 +38,7 @@ type App struct {
 
 	quiet   bool
 	verbose bool
+	shown   int // runs that telemetry has shown
 }
 
 // Main runs the program with the process' arguments and streams and exits with

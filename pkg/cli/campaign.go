@@ -92,6 +92,11 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 	if s, ok := c.server.(*commanded); ok {
 		defer s.release()
 	}
+	metrics, err := c.flags.telemetry.open(ctx, a, c.flags.labels)
+	if err != nil {
+		return outcome{err: err}
+	}
+	defer metrics.close(ctx)
 	at, err := c.flags.preflight(ctx, a, c.server, c.sends)
 	if err != nil {
 		return outcome{err: err}
@@ -103,7 +108,7 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
-	env := &scenarios.Env{Server: c.server, Profiles: profiles, Observers: s.observers}
+	env := &scenarios.Env{Server: c.server, Profiles: profiles, Observers: metrics.beside(s.observers)}
 	runs, err := scenarios.Series(ctx, env, c.all(at, c.flags.labelsFor(at.local)))
 	if len(runs) == 0 {
 		return outcome{err: err, profiles: profiles}

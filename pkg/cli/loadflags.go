@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"maps"
@@ -144,6 +145,7 @@ type loadFlags struct {
 	outputs   []string
 	profile   profileFlags
 	affinity  affinityFlags
+	telemetry telemetryFlags
 	strict    bool
 
 	noReconnect bool
@@ -183,6 +185,7 @@ func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
 	addOutputFlag(flags, &f.outputs)
 	f.profile.add(flags)
 	f.affinity.add(flags)
+	f.telemetry.add(flags)
 	f.request.add(flags)
 }
 
@@ -197,7 +200,7 @@ func (f *loadFlags) check() error {
 	if f.noReconnect && f.jitter != (jitter{}) {
 		return usagef("leave one of them out", "--reconnect-jitter: with --no-reconnect no stream is opened again")
 	}
-	if err := f.affinity.check(); err != nil {
+	if err := cmp.Or(f.affinity.check(), f.telemetry.check()); err != nil {
 		return err
 	}
 	return f.streamFlags.check()

@@ -56,6 +56,11 @@ func TestRedacted(t *testing.T) {
 		"connect|--server-command|cd  a/key=b && ./run":              "connect|--server-command|cd  a/key=b && ./run",
 		"connect|--bearer-file|tokens":                               "connect|--bearer-file|tokens",
 		"connect|--cookie-jar|--affinity-cookie|SRV":                 "connect|--cookie-jar|--affinity-cookie|SRV",
+
+		"rooms|--telemetry-header|Authorization: T0KEN":               "rooms|--telemetry-header|Authorization: ***",
+		"rooms|--telemetry-header=X-Scope-OrgID: a":                   "rooms|--telemetry-header=X-Scope-OrgID: a",
+		"rooms|--otlp|http://me:T0KEN@host":                           "rooms|--otlp|http://***@host",
+		"rooms|--prometheus-write=http://me:T0KEN@host/x?token=T0KEN": "rooms|--prometheus-write=http://***@host/x?token=***",
 	} {
 		args := strings.Split(in, "|")
 		got := redacted(args)

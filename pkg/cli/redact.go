@@ -93,7 +93,7 @@ func withoutPath(rawURL string) string {
 //nolint:gochecknoglobals // constant tables
 var (
 	credentialFlags = []string{"--bearer", "--user", "--cookie", "--bearer-command", "--jwt-secret", "--jwt-claims"}
-	headerFlags     = []string{"--header", "--send-header"}
+	headerFlags     = []string{"--header", "--send-header", "--telemetry-header"}
 )
 
 // shorthandHeader recognises -H with its value, which may be joined to it and to

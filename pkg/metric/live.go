@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"iter"
 	"math"
 	"math/bits"
 	"sync/atomic"
@@ -95,6 +96,19 @@ func (s *Snapshot) Quantile(q float64) (ns int64, ok bool) {
 		}
 	}
 	return highest, true // counts were recorded meanwhile
+}
+
+// Buckets goes through all buckets in ascending order: where each ends, in nanoseconds,
+// and how many durations are less than that, exactly.
+func (s *Snapshot) Buckets() iter.Seq2[int64, int64] {
+	return func(yield func(end, below int64) bool) {
+		var below int64
+		for i, c := range s.counts {
+			if below += c; !yield(liveFloor(i+1), below) {
+				return
+			}
+		}
+	}
 }
 
 // AtLeast is how many durations are surely no less than d: those in the bucket that d

@@ -76,3 +76,40 @@ func TestLiveEdges(t *testing.T) {
 		t.Errorf("what came later: %d durations, the largest %d", later.Count(), got)
 	}
 }
+
+// TestBucketsOfSnapshot: each bucket knows how many durations are below its end, and the
+// last one knows them all.
+func TestBucketsOfSnapshot(t *testing.T) {
+	durations := []int64{0, 1, 1023, 1024, 1 << 16, 1<<16 + 1, 1 << 20, 5_000_000_000, 1 << 62}
+	var l Live
+	for _, d := range durations {
+		l.Record(d)
+	}
+	var s Snapshot
+	l.AddTo(&s)
+	var before, all int64 = 0, 0
+	for end, below := range s.Buckets() {
+		if end <= before {
+			t.Fatalf("a bucket that ends at %d comes after one at %d", end, before)
+		}
+		var want int64
+		for _, d := range durations {
+			if min(d, highest) < end {
+				want++
+			}
+		}
+		if below != want {
+			t.Errorf("%d are below %d, want %d", below, end, want)
+		}
+		before, all = end, below
+	}
+	if all != s.Count() {
+		t.Errorf("the last bucket knows of %d durations, not of all %d", all, s.Count())
+	}
+	for end, below := range s.Buckets() {
+		if end != 1024 || below != 3 {
+			t.Errorf("the first bucket ends at %d and holds %d, want 1024 and 3", end, below)
+		}
+		break
+	}
+}
