@@ -41,3 +41,10 @@ func Fit(s string, columns int) string {
 // Columns is the number of columns of a terminal that the widest line of s takes.
 // Colours take none.
 func Columns(s string) int { return width(s) }
+
+// Bar draws a share in [0,1] of so many columns, all of which it takes.
+func Bar(share float64, columns int) string {
+	const whole = 1 << 20
+	text := bar(int64(min(1, max(0, share))*whole), whole, columns)
+	return text + strings.Repeat("░", max(0, columns-Columns(text)))
+}
