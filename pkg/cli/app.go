@@ -226,8 +226,8 @@ Without a URL it brings its own server.`,
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on stderr")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on stderr")
-	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colours on a terminal, as with NO_COLOR set")
-	root.PersistentFlags().Var(&a.progress, "progress", "where a run stands, on stderr: live (on a terminal), plain lines, or none")
+	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colours on a terminal")
+	root.PersistentFlags().Var(&a.progress, "progress", "where a run stands: live, plain or none")
 	root.AddCommand(
 		a.connectCommand().Command, a.roomsCommand().Command, a.tailCommand(), a.serveCommand(),
 		a.doctorCommand(), a.reportCommand(), a.versionCommand(),

@@ -165,11 +165,11 @@ func titleOf(g scenarios.Going) string {
 	if g.Run.Step != nil {
 		name = *g.Run.Step + ": " + name
 	}
-	return fmt.Sprintf("%s, %s%s → %s", name, runOf(g), asked(&g.Run.Params), g.Run.Target.URL)
+	return fmt.Sprintf("%s, %s%s → %s", name, runOf(g), loadOf(&g.Run.Params), g.Run.Target.URL)
 }
 
-// asked says what was asked of a run.
-func asked(p *result.Params) string {
+// loadOf says what was asked of a run.
+func loadOf(p *result.Params) string {
 	text := report.Count(int64(p.Clients)) + " clients"
 	duration := func(ns int64) string { return shortly(time.Duration(ns)) }
 	switch {

@@ -25,7 +25,7 @@ const (
 var progressModes = []string{"auto", "live", "plain", "none"} //nolint:gochecknoglobals // a constant table
 
 func (m *progressMode) String() string { return progressModes[*m] }
-func (m *progressMode) Type() string   { return strings.Join(progressModes, "|") }
+func (m *progressMode) Type() string   { return "MODE" }
 
 func (m *progressMode) Set(s string) error {
 	for i, name := range progressModes {
