@@ -16,8 +16,8 @@ var sparks = [...]rune{'▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'} /
 func Sparkline(values []float64) string {
 	most := 0.0
 	for _, v := range values {
-		if !math.IsInf(v, 1) {
-			most = math.Max(most, max(0, v)) // of which NaN is none
+		if v > most && !math.IsInf(v, 1) {
+			most = v
 		}
 	}
 	var b strings.Builder

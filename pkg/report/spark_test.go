@@ -120,7 +120,7 @@ func TestWords(t *testing.T) {
 	for _, test := range []struct {
 		share float64
 		want  string
-	}{{0, "░░░░"}, {0.5, "██░░"}, {0.3, "█▏░░"}, {1, "████"}, {1.5, "████"}, {-1, "░░░░"}} {
+	}{{0, "░░░░"}, {0.5, "██░░"}, {0.3, "█▎░░"}, {1, "████"}, {1.5, "████"}, {-1, "░░░░"}} {
 		if got := Bar(test.share, 4); got != test.want {
 			t.Errorf("Bar(%g, 4) = %q, want %q", test.share, got, test.want)
 		}
