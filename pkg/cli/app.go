@@ -36,9 +36,12 @@ type App struct {
 	// Exit ends the process at once, for a second Ctrl-C.
 	Exit func(code int)
 
-	quiet   bool
-	verbose bool
-	shown   int // runs that telemetry has shown
+	quiet    bool
+	verbose  bool
+	noColor  bool
+	progress progressMode
+	screen   screen // on stderr, while progress is live
+	shown    int    // runs that telemetry has shown
 }
 
 // Main runs the program with the process' arguments and streams and exits with
@@ -93,7 +96,7 @@ func (a *App) log() *slog.Logger {
 	case a.quiet:
 		level = slog.LevelError
 	}
-	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(a.screen.over(a.Stderr), &slog.HandlerOptions{Level: level}))
 }
 
 // note tells the user something that is no error, unless they asked for quiet.
@@ -107,9 +110,9 @@ func (a *App) note(format string, args ...any) {
 func (a *App) tell(format string, args ...any) {
 	clearLine := ""
 	if _, ok := terminalWidth(a.Stderr); ok {
-		clearLine = "\r\x1b[K" // progress may stand there
+		clearLine = "\r\x1b[K" // a key that was pressed may stand there
 	}
-	_, _ = fmt.Fprintf(a.Stderr, clearLine+"sseload: "+format+"\n", args...)
+	_, _ = fmt.Fprintf(a.screen.over(a.Stderr), clearLine+"sseload: "+format+"\n", args...)
 }
 
 // terminalWidth is the width of w when it is a terminal.
@@ -120,6 +123,38 @@ func terminalWidth(w io.Writer) (columns int, ok bool) {
 	}
 	columns, _, err := term.GetSize(int(f.Fd()))
 	return columns, err == nil && columns > 0
+}
+
+// drawable reports whether w is a terminal that knows how to move its cursor.
+func (a *App) drawable(w io.Writer) bool {
+	f, isFile := w.(*os.File)
+	if _, terminal := terminalWidth(w); !isFile || !terminal || a.environment("TERM") == "dumb" {
+		return false
+	}
+	return understands(f)
+}
+
+// coloured reports whether what goes to w may have colours: see https://no-color.org.
+func (a *App) coloured(w io.Writer) bool {
+	return !a.noColor && a.environment("NO_COLOR") == "" && a.drawable(w)
+}
+
+// unattended reports whether this is continuous integration, where nobody watches.
+func (a *App) unattended() bool {
+	switch a.environment("CI") {
+	case "", "0", "false":
+		return false
+	}
+	return true
+}
+
+// environment is the value of a variable, empty when it is not set.
+func (a *App) environment(name string) string {
+	if a.Env == nil {
+		return ""
+	}
+	value, _ := a.Env(name)
+	return value
 }
 
 // sameTermination is within what time a second SIGTERM means the first one: some
@@ -192,6 +227,8 @@ Without a URL it brings its own server.`,
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on stderr")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on stderr")
+	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colours on a terminal")
+	root.PersistentFlags().Var(&a.progress, "progress", "where a run stands: live, plain or none")
 	root.AddCommand(
 		a.connectCommand().Command, a.roomsCommand().Command, a.tailCommand(), a.serveCommand(),
 		a.doctorCommand(), a.reportCommand(), a.versionCommand(),

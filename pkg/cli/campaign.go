@@ -109,7 +109,10 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 		return outcome{err: err}
 	}
 	env := &scenarios.Env{Server: c.server, Profiles: profiles, Observers: metrics.beside(s.observers)}
-	runs, err := scenarios.Series(ctx, env, c.all(at, c.flags.labelsFor(at.local)))
+	all := c.all(at, c.flags.labelsFor(at.local))
+	foresee(s.observers, all)
+	defer a.screen.clear()
+	runs, err := scenarios.Series(ctx, env, all)
 	if len(runs) == 0 {
 		return outcome{err: err, profiles: profiles}
 	}

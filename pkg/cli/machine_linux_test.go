@@ -52,6 +52,11 @@ func openTerminal(columns int) (ours, theirs *os.File, err error) {
 	return ours, theirs, nil
 }
 
+// resize gives a terminal, of which ours is our end, another size.
+func resize(ours *os.File, columns, rows int) error {
+	return unix.IoctlSetWinsize(int(ours.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(rows), Col: uint16(columns)})
+}
+
 // onTerminal makes the terminal on cmd's standard input its controlling one.
 func onTerminal(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}

@@ -14,6 +14,8 @@ func canTerminal() bool { return false }
 
 func openTerminal(int) (ours, theirs *os.File, err error) { return nil, nil, errLinuxOnly }
 
+func resize(*os.File, int, int) error { return errLinuxOnly }
+
 func onTerminal(*exec.Cmd) {}
 
 type watchedProcess struct{ pid int }

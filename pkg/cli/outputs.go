@@ -27,6 +27,7 @@ type output struct {
 	format report.Format
 	path   string // empty: stdout
 	w      io.Writer
+	color  bool // w shows colours
 	file   *os.File
 	isNew  bool // the file was not there before
 }
@@ -47,7 +48,7 @@ func openOutputs(a *App, specs []string) (outputs, error) {
 		if path != "" && slices.ContainsFunc(all, func(o *output) bool { return o.path == path }) {
 			return nil, usagef("give each format a file of its own", "--output: %s is named twice", path)
 		}
-		all = append(all, &output{format: format, path: path, w: a.Stdout})
+		all = append(all, &output{format: format, path: path, w: a.Stdout, color: path == "" && a.coloured(a.Stdout)})
 	}
 	for i := range all {
 		if err := all[i].open(); err != nil {
@@ -119,7 +120,7 @@ func (o *output) render(f *result.File) error {
 		}
 	}
 	width, _ := terminalWidth(o.w)
-	err := o.format.Render(o.w, f, report.Options{Width: width})
+	err := o.format.Render(o.w, f, report.Options{Width: width, Color: o.color})
 	if o.file != nil {
 		err = errors.Join(err, o.file.Close())
 		o.file = nil

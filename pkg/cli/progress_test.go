@@ -1,9 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"io"
-	"strings"
 	"testing"
 	"time"
 
@@ -59,61 +56,5 @@ func TestProgressLine(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, test.want)
 			}
 		})
-	}
-}
-
-func TestFit(t *testing.T) {
-	for _, test := range []struct {
-		in      string
-		columns int
-		want    string
-	}{{"abcdef", 10, "abcdef"}, {"abcdef", 6, "abcdef"}, {"abcdef", 5, "abcde"}, {"abcdef", 0, ""}, {"abcdef", -1, ""}} {
-		if got := fit(test.in, test.columns); got != test.want {
-			t.Errorf("fit(%q, %d) = %q, want %q", test.in, test.columns, got, test.want)
-		}
-	}
-}
-
-// TestNoProgressWithoutTerminal: what is not a terminal gets no progress.
-func TestNoProgressWithoutTerminal(t *testing.T) {
-	if (&App{Stderr: &bytes.Buffer{}}).observers() != nil {
-		t.Error("progress would be shown on a buffer")
-	}
-}
-
-// TestProgressOnTerminal watches the line come and go.
-func TestProgressOnTerminal(t *testing.T) {
-	if !canTerminal() {
-		t.Skip("how to make a terminal is known for Linux only")
-	}
-	ours, theirs, err := openTerminal(30)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ours.Close()
-	defer func() { _ = theirs.Close() }()
-	if (&App{Stderr: theirs, quiet: true}).observers() != nil {
-		t.Error("progress would be shown to who asked for quiet")
-	}
-	watchers := (&App{Stderr: theirs}).observers()
-	if len(watchers) != 1 {
-		t.Fatal("no progress on a terminal")
-	}
-	asked := make(chan struct{}, 100)
-	watchers[0].Begin(scenarios.Going{Progress: func() scenarios.Progress {
-		asked <- struct{}{}
-		return scenarios.Progress{Phase: "connect", Clients: 1000000, Live: load.Live{Open: 123456, Failed: 7}}
-	}})
-	<-asked
-	<-asked // so that the first line is written
-	watchers[0].End(nil)
-	_ = theirs.Close()
-	text, _ := io.ReadAll(ours) // it ends with EIO, for nobody has the other end
-	got := string(text)
-	if want := "\r\x1b[Kconnect: 123456/1000000 conne\r"; !strings.HasPrefix(got, want) {
-		t.Errorf("it wrote %q, want %q first, cut to 29 columns", got, want)
-	}
-	if !strings.HasSuffix(got, "\r\x1b[K") {
-		t.Errorf("it wrote %q, and did not clear the line", got)
 	}
 }

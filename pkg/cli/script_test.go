@@ -67,6 +67,8 @@ const scriptDir = "testdata/script"
 //	validate FILE                     it is a record as the schema wants it
 //	field FILE PATH [<|>] VALUE       what stands at PATH, as in runs.0.engine
 //	narrow FILE COLUMNS               no line is wider
+//	tidy FILE COLUMNS LINE...         a terminal to which that was written is left as it
+//	                                  was, and what shows has lines like these, in order
 //	child NAME VAR                    find its child: $VAR is the pid, $VAR_ADDR
 //	                                  where it listens
 //	gone VAR                          wait until that child has ended
@@ -147,6 +149,7 @@ func TestScripts(t *testing.T) {
 			"haproxy": haproxy,
 			"field":   field,
 			"narrow":  narrow,
+			"tidy":    tidy,
 			"child":   child,
 			"gone": func(ts *testscript.TestScript, _ bool, args []string) {
 				need(ts, args, 1, "gone VAR")
@@ -272,7 +275,7 @@ func commandFor(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = withoutSettings(os.Environ())
-	for _, name := range []string{"GORACE", "SSELOAD_ADDR", "SSELOAD_CACERT", "SSELOAD_CLIENTS", "SSELOAD_FAULT"} {
+	for _, name := range []string{"GORACE", "SSELOAD_ADDR", "SSELOAD_CACERT", "SSELOAD_CLIENTS", "SSELOAD_FAULT", "TERM", "CI", "NO_COLOR"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	return cmd
@@ -536,7 +539,7 @@ func valueAt(value any, path []string) (any, error) {
 }
 
 // escape matches what moves a terminal's cursor.
-var escape = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
+var escape = regexp.MustCompile(`\x1b\[[?0-9;]*[A-Za-z]`)
 
 func narrow(ts *testscript.TestScript, _ bool, args []string) {
 	need(ts, args, 2, "narrow FILE COLUMNS")
@@ -552,6 +555,23 @@ func narrow(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if lines == 0 {
 		ts.Fatalf("there is no line")
+	}
+}
+
+func tidy(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 3 {
+		ts.Fatalf("usage: tidy FILE COLUMNS LINE...")
+	}
+	v := &vt{columns: number(ts, args[1])}
+	// Scripts have lines without the carriage returns that the terminal has added.
+	_, _ = v.Write([]byte(strings.ReplaceAll(ts.ReadFile(args[0]), "\n", "\r\n")))
+	// What the results say may be wider than the terminal.
+	v.wrapped = nil
+	ts.Check(v.fault())
+	shown := v.text()
+	pattern := regexp.MustCompile("(?ms)" + strings.Join(args[2:], ".*"))
+	if pattern.MatchString(shown) == neg {
+		ts.Fatalf("matches %s: %t; it shows\n%s", pattern, neg, shown)
 	}
 }
 

@@ -31,9 +31,19 @@ func (findings) Render(w io.Writer, f *result.File, o Options) error {
 			text += "\n" + wrap(note, o.Width) + "\n"
 		}
 		blocks = append(blocks, text)
+		outlines, err := t.outlines(o.Width)
+		if err != nil {
+			return err
+		}
+		if outlines != "" {
+			blocks = append(blocks, outlines)
+		}
 		details, err := t.details(o.Width, plain)
 		if err != nil {
 			return err
+		}
+		for i := range details {
+			details[i] = o.paintTable(details[i], detailStyle)
 		}
 		blocks = append(blocks, details...)
 		backends, err := t.backends(o.Width, plain)
@@ -66,7 +76,7 @@ func (findings) Render(w io.Writer, f *result.File, o Options) error {
 		b.WriteByte('\n')
 	}
 	for _, l := range lines {
-		b.WriteString(wrap(l.String(), o.Width) + "\n")
+		b.WriteString(o.paintRemark(l, wrap(l.String(), o.Width)) + "\n")
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write findings: %w", err)

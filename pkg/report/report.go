@@ -24,6 +24,8 @@ type Options struct {
 	// Width is the number of columns of the terminal written to; 0 means
 	// unlimited. Only the findings and histogram formats fit themselves to it.
 	Width int
+	// Color is whether the place shows colours. Only the findings format has any.
+	Color bool
 }
 
 // formats lists every format, the default first.
