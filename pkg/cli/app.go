@@ -22,6 +22,7 @@ const (
 	exitOK          = 0
 	exitError       = 1
 	exitUsage       = 2
+	exitThreshold   = 3
 	exitOverloaded  = 4
 	exitInterrupted = 130
 )
@@ -72,6 +73,9 @@ func (a *App) report(err error) int {
 	}
 	if errors.As(err, new(*usageError)) {
 		return exitUsage
+	}
+	if errors.As(err, new(*thresholdError)) {
+		return exitThreshold
 	}
 	if errors.As(err, new(*overloadError)) {
 		return exitOverloaded
@@ -193,7 +197,7 @@ Without a URL it brings its own server.`,
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on stderr")
 	root.AddCommand(
 		a.connectCommand().Command, a.roomsCommand().Command, a.tailCommand(), a.serveCommand(),
-		a.doctorCommand(), a.reportCommand(), a.versionCommand(),
+		a.doctorCommand(), a.reportCommand(), a.compareCommand(), a.versionCommand(),
 	)
 	completeCobrasOwn(root)
 	return root

@@ -10,7 +10,7 @@ import (
 	"github.com/sseload/sseload/pkg/result"
 )
 
-// Schema names the version of the JSON form of a [Comparison].
+// Schema names the version of the JSON form of a list of [Comparison].
 const Schema = "sseload.comparison/v1"
 
 // LeastRuns is how many runs each side needs at least for a test between them.
@@ -29,7 +29,6 @@ type Options struct {
 
 // Comparison is what became of figures from one side to the other.
 type Comparison struct {
-	Schema     string  `json:"schema"`
 	Base       Side    `json:"base"`
 	New        Side    `json:"new"`
 	Confidence float64 `json:"confidence"` // in (0,1), of the intervals
@@ -125,7 +124,7 @@ func Compare(base, fresh []*result.File, o Options) (*Comparison, error) {
 	}
 	one, other := runsOf(base), runsOf(fresh)
 	c := &Comparison{
-		Schema: Schema, Base: Side{o.BaseName, len(one)}, New: Side{o.NewName, len(other)}, Confidence: o.Confidence,
+		Base: Side{o.BaseName, len(one)}, New: Side{o.NewName, len(other)}, Confidence: o.Confidence,
 		Rows: []Row{}, Unmatched: []Unmatched{}, Findings: []Finding{},
 	}
 	for _, side := range []Side{c.Base, c.New} {
