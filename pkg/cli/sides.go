@@ -124,18 +124,19 @@ func (a *App) parseLoad(words []string) (*campaign, error) {
 	return asked, err
 }
 
-// inTurns makes the runs of all sides that need it, so many times each. Who is first
-// changes from turn to turn, so that neither side has the better place.
-func (a *App) inTurns(ctx context.Context, sides []*side, times int) error {
-	var ours []*side
-	for _, s := range sides {
-		if s.campaign != nil {
-			ours = append(ours, s)
-		}
-	}
-	for turn := 1; turn <= times; turn++ {
+// toRun are the sides whose runs are made now.
+func toRun(sides []*side) []*side {
+	return slices.DeleteFunc(slices.Clone(sides), func(s *side) bool { return s.campaign == nil })
+}
+
+// inTurns makes the runs of all sides that need it, from the turn called first to the
+// one called last. Who begins changes from turn to turn, so that neither side has the
+// better place.
+func (a *App) inTurns(ctx context.Context, sides []*side, first, last int) error {
+	ours := toRun(sides)
+	for turn := first; turn <= last; turn++ {
 		for _, s := range ours {
-			a.note("%s, %d of %d: %s", s.role, turn, times, s.name)
+			a.note("%s, %d of %d: %s", s.role, turn, last, s.name)
 			did := s.campaign.perform(ctx, a, setting{command: s.command, observers: a.observers(), repetition: turn})
 			if did.file != nil {
 				s.files = append(s.files, did.file)

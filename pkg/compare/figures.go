@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/sseload/sseload/pkg/figure"
@@ -77,7 +78,7 @@ type side struct {
 // sample gathers a figure of the side.
 func (s *side) sample(f figure.Figure) (sample, error) {
 	if of, q, ok := f.Distribution(); ok {
-		name := f.Name[:len(f.Name)-len(quantileSuffix(f.Name))]
+		name, _, _ := strings.Cut(f.Name, ".p") // no path of a distribution has it
 		return s.quantiles(name, of, q)
 	}
 	var all sample
@@ -90,7 +91,7 @@ func (s *side) sample(f figure.Figure) (sample, error) {
 		switch {
 		case f.Unit == figure.Count:
 			all.bands = append(all.bands, countBand(v))
-		case v > 0 && !isMaximum(f):
+		case v > 0 && !swayed(f):
 			all.bands = append(all.bands, &band{v / atLeast, v * atLeast})
 		default:
 			all.bands = append(all.bands, nil)
@@ -102,21 +103,10 @@ func (s *side) sample(f figure.Figure) (sample, error) {
 	return all, nil
 }
 
-// quantileSuffix is the last part of a figure's name, with the dot.
-func quantileSuffix(name string) string {
-	for i := range len(name) - 1 {
-		if name[i] == '.' && name[i+1] == 'p' && i+2 < len(name) && name[i+2] >= '0' && name[i+2] <= '9' {
-			return name[i:]
-		}
-	}
-	return ""
-}
-
-// isMaximum reports whether a figure is the largest of many: how large it might have
-// been as well, one run does not tell.
-func isMaximum(f figure.Figure) bool {
-	s := f.Name
-	return len(s) > 4 && s[len(s)-4:] == ".max"
+// swayed reports whether a single moment may make any number of a figure: how large the
+// largest of many might have been as well, or their mean, one run does not tell.
+func swayed(f figure.Figure) bool {
+	return strings.HasSuffix(f.Name, ".max") || strings.HasSuffix(f.Name, ".mean")
 }
 
 // quantiles gathers a quantile of a distribution.
@@ -187,11 +177,14 @@ func total(bars []result.Bar) int64 {
 
 // How far from a figure of one run that of another may be by chance, where there are
 // too few for a test: by a factor, and for a quantile to where there are so many times
-// as many values above, or so many times fewer.
+// as many values above, or so many times fewer. In a run of a second, one moment in
+// which the system ran something else is in a tenth of all latencies: a tail has moved
+// only where a quarter of the values has, or more.
 const (
 	atLeast   = 2.0
 	tailMore  = 5.0
 	tailFewer = 10.0
+	leastTail = 0.25
 )
 
 // quantileBand is where the quantile of another run might lie.
@@ -200,7 +193,7 @@ func quantileBand(bars []result.Bar, q, v float64) *band {
 		return nil
 	}
 	tail := 1 - q
-	lower := 1 - min(tail*tailMore, (1+tail)/2)
+	lower := 1 - max(leastTail, min(tail*tailMore, (1+tail)/2))
 	upper := 1 - tail/tailFewer
 	return &band{min(v/atLeast, quantile(bars, lower)), max(v*atLeast, quantile(bars, upper))}
 }

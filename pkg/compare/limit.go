@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/sseload/sseload/pkg/figure"
@@ -127,6 +128,12 @@ type Finding struct {
 	Row    string  `json:"row"`    // empty: all of them, which do not know the figure
 	State  State   `json:"state"`
 	Change *Change `json:"change"` // null when the figure is not known
+}
+
+// Exceeds reports whether a limit, as it was written, is exceeded in the row of that
+// name.
+func (c *Comparison) Exceeds(limit, row string) bool {
+	return slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Limit == limit && f.Row == row && f.State == Exceeded })
 }
 
 // judge says what became of the limit in each row that knows its figure. A row that

@@ -290,7 +290,7 @@ func outcomes(c *compare.Comparison) []remark {
 		var at map[compare.Verdict][]string
 		for k := range row.Changes {
 			change := &row.Changes[k]
-			if change.P != nil {
+			if change.P != nil && change.Verdict != compare.Same {
 				tested++
 			}
 			if change.Verdict == compare.Noise {
