@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/sseload/sseload/pkg/compare"
 	"github.com/sseload/sseload/pkg/report"
@@ -24,7 +24,8 @@ type compareOptions struct {
 	failIf     limits
 	outputs    []string
 	save       string
-	flags      *pflag.FlagSet // to see which were set
+	// ofRuns are the flags on the command line that are for runs to be made.
+	ofRuns []string
 }
 
 // comparedRuns is how many runs each side has unless the user says.
@@ -53,10 +54,17 @@ latency too, medians over the runs.
 lies beyond the limit: when the server got worse, and only then. Where runs are made
 now, all are made once more before that, and must say so too.`,
 		Example: `  sseload compare before.json after.json
-  sseload compare before.json after.json --fail-if 'delivery.p99 +10%' --fail-if 'delivery.lost +0' -o markdown=changes.md
+  sseload compare before.json after.json --fail-if 'delivery.p99 +10%' --fail-if 'delivery.lost +0'
   sseload compare 'rooms -c 600 -n 10' 'rooms -c 600 -n 10 --workers 2' --repeat 5
   sseload compare http://127.0.0.1:8123 http://127.0.0.1:8124 --repeat 5 -- rooms -c 600 -n 10`,
-		Args: cobra.ArbitraryArgs,
+		Args: func(cmd *cobra.Command, _ []string) error {
+			for _, flag := range []string{"repeat", "save"} { // before the environment is asked, which is for all commands
+				if cmd.Flags().Changed(flag) {
+					o.ofRuns = append(o.ofRuns, flag)
+				}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given, command := args, []string(nil)
 			if at := cmd.ArgsLenAtDash(); at >= 0 {
@@ -70,7 +78,6 @@ now, all are made once more before that, and must say so too.`,
 		},
 	}
 	flags := cmd.Flags()
-	o.flags = flags
 	flags.Var(&o.repeat, "repeat", "run each side this often, in turns; more runs show smaller changes")
 	flags.Var(&o.confidence, "confidence", "of the intervals, and for a change to be taken for real")
 	flags.Var(&o.failIf, "fail-if", "exit with 3 when a figure rose (+) or fell (-) by more than this, such as 'delivery.p99 +10%', "+
@@ -113,12 +120,8 @@ func (o *compareOptions) sides(a *App, given, command []string) ([]*side, error)
 		}
 		sides = append(sides, s)
 	}
-	if made == 0 {
-		for _, flag := range []string{"repeat", "save"} {
-			if o.flags.Changed(flag) {
-				return nil, usagef("leave it out, or give a URL or a command line as a side", "--%s is for runs that are made now, but all sides are records", flag)
-			}
-		}
+	if made == 0 && len(o.ofRuns) > 0 {
+		return nil, usagef("leave it out, or give a URL or a command line as a side", "--%s is for runs that are made now, but all sides are records", o.ofRuns[0])
 	}
 	return sides, nil
 }
@@ -126,7 +129,11 @@ func (o *compareOptions) sides(a *App, given, command []string) ([]*side, error)
 // execute makes the runs that are missing, and compares.
 func (o *compareOptions) execute(parent context.Context, a *App, sides []*side) error {
 	drawn := &comparisons{}
-	outputs, err := openFormats(a, o.outputs, drawn.lookup)
+	specs, summary, err := a.withoutSummary(o.outputs)
+	if err != nil {
+		return err
+	}
+	outputs, err := openFormats(a, specs, drawn.lookup)
 	if err != nil {
 		return err
 	}
@@ -145,8 +152,8 @@ func (o *compareOptions) execute(parent context.Context, a *App, sides []*side) 
 			ended = err
 		}
 	}
-	if ended == nil || err == nil { // what there is by then
-		err = cmp.Or(err, outputs.render(nil))
+	if err == nil && len(drawn.all) > 0 { // also of what there is when it was interrupted
+		err = errors.Join(outputs.render(nil), summary.render(drawn.all))
 	}
 	if err = cmp.Or(ended, err); err != nil {
 		return err
@@ -285,6 +292,45 @@ func andMore(texts []string) string {
 		return fmt.Sprintf("%s, and %d more", texts[0], n)
 	}
 	return texts[0]
+}
+
+// jobSummary is the file of a GitHub Actions job to which comparisons are added; empty:
+// there is none.
+type jobSummary string
+
+// withoutSummary takes -o github without a path out of the outputs.
+func (a *App) withoutSummary(specs []string) (rest []string, to jobSummary, err error) {
+	for _, spec := range specs {
+		if spec != "github" {
+			rest = append(rest, spec)
+			continue
+		}
+		path, _ := a.Env("GITHUB_STEP_SUMMARY")
+		if path == "" {
+			return nil, "", usagef("elsewhere write -o github=FILE, or -o markdown", "--output: github without a file is for GitHub Actions, which sets GITHUB_STEP_SUMMARY")
+		}
+		to = jobSummary(path)
+	}
+	return rest, to, nil
+}
+
+// render adds the comparisons.
+func (s jobSummary) render(all []*compare.Comparison) error {
+	if s == "" {
+		return nil
+	}
+	format, err := report.LookupComparison("github")
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(string(s), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644) //nolint:gosec // a report is no secret
+	if err != nil {
+		return fmt.Errorf("--output: github: %w", err)
+	}
+	if err := errors.Join(format.RenderComparisons(file, all, report.Options{}), file.Close()); err != nil {
+		return fmt.Errorf("--output: github: %w", err)
+	}
+	return nil
 }
 
 // comparisons are what outputs write once they are made.

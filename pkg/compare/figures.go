@@ -92,7 +92,8 @@ func (s *side) sample(f figure.Figure) (sample, error) {
 		case f.Unit == figure.Count:
 			all.bands = append(all.bands, countBand(v))
 		case v > 0 && !swayed(f):
-			all.bands = append(all.bands, &band{v / atLeast, v * atLeast})
+			k := factor(f.Name)
+			all.bands = append(all.bands, &band{v / k, v * k})
 		default:
 			all.bands = append(all.bands, nil)
 		}
@@ -138,7 +139,7 @@ func (s *side) quantiles(name string, of func(*result.Run) *result.Latency, q fl
 		merged = append(merged, bars...)
 		v := quantile(bars, q)
 		all.each = append(all.each, v)
-		all.bands = append(all.bands, quantileBand(bars, q, v))
+		all.bands = append(all.bands, quantileBand(bars, q, v, factor(name)))
 	}
 	if len(merged) > 0 {
 		slices.SortFunc(merged, func(a, b result.Bar) int { return cmp.Compare(a.ToNS, b.ToNS) })
@@ -182,20 +183,29 @@ func total(bars []result.Bar) int64 {
 // only where a quarter of the values has, or more.
 const (
 	atLeast   = 2.0
+	atOnce    = 4.0 // where clients connect together, one moment is in all of them
 	tailMore  = 5.0
 	tailFewer = 10.0
 	leastTail = 0.25
 )
 
+// factor is by how much the figure of that name may differ from run to run.
+func factor(name string) float64 {
+	if strings.HasPrefix(name, "connect.") {
+		return atOnce
+	}
+	return atLeast
+}
+
 // quantileBand is where the quantile of another run might lie.
-func quantileBand(bars []result.Bar, q, v float64) *band {
+func quantileBand(bars []result.Bar, q, v, factor float64) *band {
 	if v <= 0 {
 		return nil
 	}
 	tail := 1 - q
 	lower := 1 - max(leastTail, min(tail*tailMore, (1+tail)/2))
 	upper := 1 - tail/tailFewer
-	return &band{min(v/atLeast, quantile(bars, lower)), max(v*atLeast, quantile(bars, upper))}
+	return &band{min(v/factor, quantile(bars, lower)), max(v*factor, quantile(bars, upper))}
 }
 
 // countBand is where a count of another run might lie: within a factor, and three
