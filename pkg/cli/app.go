@@ -74,11 +74,11 @@ func (a *App) report(err error) int {
 	if errors.As(err, new(*usageError)) {
 		return exitUsage
 	}
-	if errors.As(err, new(*thresholdError)) {
-		return exitThreshold
-	}
 	if errors.As(err, new(*overloadError)) {
 		return exitOverloaded
+	}
+	if errors.As(err, new(*worseError)) {
+		return exitThreshold
 	}
 	return exitError
 }

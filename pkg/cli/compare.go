@@ -267,13 +267,22 @@ func (o *compareOptions) judge(a *App, all []*compare.Comparison) error {
 		a.note("suspected, not proven: %s; to know, repeat more: --repeat %d", text, 2*o.runs(all))
 	}
 	if texts := found[compare.Exceeded]; len(texts) > 0 {
-		return &thresholdError{err: errors.New(andMore(texts)), hint: "the whole interval lies beyond the limit: this is no noise; --profile cpu in the commands of both sides may show why"}
+		return &worseError{err: errors.New(andMore(texts)), hint: "the whole interval lies beyond the limit: this is no noise; --profile cpu in the commands of both sides may show why"}
 	}
 	if texts := found[compare.Unjudged]; len(texts) > 0 {
 		return &hinted{fmt.Errorf("--fail-if: %s", andMore(texts)), "limit what both sides know, or find out why one does not"}
 	}
 	return nil
 }
+
+// worseError says that a side got worse by more than a limit allows: exit code 3, as
+// that of a threshold.
+type worseError hinted
+
+func (e *worseError) Error() string { return e.err.Error() }
+
+// Hint is what to do about it.
+func (e *worseError) Hint() string { return e.hint }
 
 // runs is how many runs a side has.
 func (o *compareOptions) runs(all []*compare.Comparison) int {

@@ -39,14 +39,6 @@ func (e *overloadError) Error() string { return e.err.Error() }
 // Hint is what to do about it.
 func (e *overloadError) Hint() string { return e.hint }
 
-// thresholdError says that a figure is beyond what the user allows: exit code 3.
-type thresholdError hinted
-
-func (e *thresholdError) Error() string { return e.err.Error() }
-
-// Hint is what to do about it.
-func (e *thresholdError) Hint() string { return e.hint }
-
 // hinted is an error with a remedy.
 type hinted struct {
 	err  error

@@ -490,7 +490,7 @@ func TestParseLimit(t *testing.T) {
 	for text, want := range map[string][2]string{
 		"delivery.p99":              {"does not say by how much", "+10%"},
 		"+10%":                      {"names no figure", "+10%"},
-		"delivery.p9x +10%":         {`unknown figure "delivery.p9x"`, "did you mean delivery.p90?"},
+		"delivery.p9x +10%":         {`unknown figure "delivery.p9x"`, "did you mean delivery.p9"},
 		"delivery.p99 +10":          {`"10" is a number without a unit, not a time`, "100ms"},
 		"delivery.p99 +10MiB":       {`"10MiB" is a size, not a time`, "100ms"},
 		"delivery.p99 +":            {`"" is not a time`, "100ms"},

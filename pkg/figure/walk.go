@@ -267,42 +267,26 @@ var quantileName = regexp.MustCompile(`^(.+)\.p([0-9]+(?:\.[0-9]+)?)$`)
 
 // quantile is the figure of a quantile that the record does not name.
 func (x *index) quantile(name string) (Figure, bool) {
-	path, digits, q, ok := splitQuantile(name)
-	d, known := x.distributions[path]
-	if !ok || !known {
+	parts := quantileName.FindStringSubmatch(name)
+	if parts == nil {
 		return Figure{}, false
 	}
-	return Figure{Name: d.name + ".p" + digits, Unit: Nanoseconds, of: func(r *result.Run) (float64, bool) {
+	d, ok := x.distributions[parts[1]]
+	digits := parts[2]
+	if len(digits) > 2 && digits[0] == '9' && !strings.Contains(digits, ".") {
+		digits = digits[:2] + "." + digits[2:] // p9999 is p99.99
+	}
+	percent, err := strconv.ParseFloat(digits, 64)
+	if !ok || err != nil || percent > 100 {
+		return Figure{}, false
+	}
+	return Figure{Name: d.name + ".p" + parts[2], Unit: Nanoseconds, of: func(r *result.Run) (float64, bool) {
 		l := d.of(r)
 		if l == nil {
 			return 0, false
 		}
-		return Quantile(l, q)
+		return Quantile(l, percent/100)
 	}}, true
-}
-
-// splitQuantile takes the name of a quantile apart. Digits behind the first two of one
-// that begins with 9 stand behind the point: p9999 is p99.99.
-func splitQuantile(name string) (path, digits string, q float64, ok bool) {
-	parts := quantileName.FindStringSubmatch(name)
-	if parts == nil {
-		return "", "", 0, false
-	}
-	digits = parts[2]
-	if len(digits) > 2 && digits[0] == '9' && !strings.Contains(digits, ".") {
-		digits = digits[:2] + "." + digits[2:]
-	}
-	percent, err := strconv.ParseFloat(digits, 64)
-	return parts[1], parts[2], percent / 100, err == nil && percent <= 100
-}
-
-// Distribution is what the figure is a quantile of, and the quantile in [0,1]. The
-// distribution of a run that has none is nil. ok is false for figures that are no
-// quantiles.
-func (f Figure) Distribution() (of func(*result.Run) *result.Latency, q float64, ok bool) {
-	path, _, q, ok := splitQuantile(f.Name)
-	d, known := table().distributions[path]
-	return d.of, q, ok && known
 }
 
 // Quantile is the smallest duration in nanoseconds, to the resolution of the
