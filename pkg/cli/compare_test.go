@@ -33,7 +33,7 @@ func program(t *testing.T, args ...string) (code int, stdout, stderr string) {
 // that is busy with other tests show only what is large.
 func TestCompareNamesADelay(t *testing.T) {
 	dir := t.TempDir()
-	name := regexp.MustCompile(`(?m)^sseload: error: limit delivery\.p99 \+10%: delivery\.p99 of rooms 60 × 10 rose from \S+ \S+ to \S+ ms, \+[\d,.]+ % \(\+[\d,.]+ to \+[\d,.]+ %\)$`)
+	name := regexp.MustCompile(`(?m)^sseload: error: limit delivery\.p99 \+10%: delivery\.p99 of rooms 60 × 4 rose from \S+ \S+ to \S+ ms, \+[\d,.]+ % \(\+[\d,.]+ to \+[\d,.]+ %\)$`)
 	check := func(t *testing.T, args ...string) {
 		t.Helper()
 		code, stdout, stderr := program(t, append([]string{"compare", "-q", "--fail-if", "delivery.p99 +10%", "--fail-if", "delivery.lost +0"}, args...)...)
@@ -44,11 +44,11 @@ func TestCompareNamesADelay(t *testing.T) {
 			t.Errorf("nothing says that p50 is worse:\n%s", stdout)
 		}
 	}
-	for repeat, delay := range map[string]string{"1": "delay=100ms", "4": "delay=20ms"} {
+	for repeat, delay := range map[string]string{"1": "delay=500ms", "4": "delay=20ms"} {
 		t.Run("records of "+repeat, func(t *testing.T) {
 			base, slow := filepath.Join(dir, "base"+repeat), filepath.Join(dir, "slow"+repeat)
 			for path, fault := range map[string][]string{base: nil, slow: {"--fault", delay}} {
-				args := append([]string{"rooms", "-c", "60", "-n", "10", "--repeat", repeat, "-o", "json=" + path}, fault...)
+				args := append([]string{"rooms", "-c", "60", "-n", "4", "--repeat", repeat, "-o", "json=" + path}, fault...)
 				if code, _, stderr := program(t, args...); code != exitOK {
 					t.Fatalf("exit code %d, %s", code, stderr)
 				}
@@ -58,17 +58,17 @@ func TestCompareNamesADelay(t *testing.T) {
 	}
 	t.Run("commands", func(t *testing.T) {
 		kept := filepath.Join(dir, "kept")
-		check(t, "rooms -c 60 -n 10", "sseload rooms -c 60 -n 10 --fault 'delay=100ms'", "--repeat", "1", "--save", kept)
+		check(t, "rooms -c 60 -n 4", "sseload rooms -c 60 -n 4 --fault 'delay=500ms'", "--repeat", "1", "--save", kept)
 		file, err := result.ReadFile(filepath.Join(kept, "new.json"))
 		if err != nil || len(file.Runs) != 2 { // what is exceeded has to be so again
 			t.Fatalf("%+v, %v", file, err)
 		}
 		for i := range file.Runs {
-			if *file.Runs[i].Repetition != i+1 || file.Runs[i].Target.Faults[0].Fault != "delay=100ms" {
+			if *file.Runs[i].Repetition != i+1 || file.Runs[i].Target.Faults[0].Fault != "delay=500ms" {
 				t.Errorf("run %d: %+v", i, file.Runs[i].Target)
 			}
 		}
-		if got := file.SourceOf(1).Command; !slices.Equal(got, []string{"sseload", "rooms", "-c", "60", "-n", "10", "--fault", "delay=100ms"}) {
+		if got := file.SourceOf(1).Command; !slices.Equal(got, []string{"sseload", "rooms", "-c", "60", "-n", "4", "--fault", "delay=500ms"}) {
 			t.Errorf("the record was made by %q", got)
 		}
 	})
@@ -114,7 +114,7 @@ func TestCompareWithItself(t *testing.T) {
 func TestSplitWords(t *testing.T) {
 	for line, want := range map[string][]string{
 		"":                               nil,
-		"  rooms  -c 600\t-n 10 ":        {"rooms", "-c", "600", "-n", "10"},
+		"  rooms  -c 600\t-n 10 ":        {"rooms", "-c", "600", "-n", "4"},
 		`-H 'Authorization: Bearer T'`:   {"-H", "Authorization: Bearer T"},
 		`--send-body "{\"a\": \"b c\"}"`: {"--send-body", `{"a": "b c"}`},
 		`a\ b 'c\d' "e\f" g'h'"i" ''`:    {"a b", `c\d`, `e\f`, "ghi", ""},
