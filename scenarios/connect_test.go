@@ -3,10 +3,13 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/sseload/sseload/pkg/load"
+	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/pkg/stream"
 	"github.com/sseload/sseload/pkg/target"
 	"github.com/sseload/sseload/testserver"
@@ -141,4 +144,37 @@ func TestShortStreamsAreConnectedAllTheSame(t *testing.T) {
 		t.Errorf("error %v with a hold, want %v", err, load.ErrGone)
 	}
 	check(t, held)
+}
+
+// numbered notes what it is told of each run.
+type numbered struct{ seen []string }
+
+func (n *numbered) Begin(g Going) {
+	n.seen = append(n.seen, fmt.Sprintf("%d/%d: %d clients, repetition %d of %d", g.Number, g.Of, g.Run.Params.Clients, g.Repetition, *g.Run.Repetition))
+}
+func (n *numbered) Sample(result.Sample) {}
+func (n *numbered) End(*result.Run)      {}
+
+func TestRepeatedSeries(t *testing.T) {
+	_, env := serve(t, testserver.Config{})
+	seen := &numbered{}
+	env.Observers, env.Repeat = []Observer{seen}, 2
+	runs, err := Series(context.Background(), env, []Scenario{Connect{Load: asked(6, stream.Auto)}, Connect{Load: asked(12, stream.Auto)}})
+	if err != nil || len(runs) != 4 {
+		t.Fatal(len(runs), err)
+	}
+	want := []string{
+		"1/4: 6 clients, repetition 1 of 1", "2/4: 12 clients, repetition 1 of 1",
+		"3/4: 6 clients, repetition 2 of 2", "4/4: 12 clients, repetition 2 of 2",
+	}
+	if !slices.Equal(seen.seen, want) {
+		t.Errorf("%q", seen.seen)
+	}
+	for i := range runs {
+		check(t, &runs[i])
+	}
+	env.Observers, env.Repeat, env.Repetition = nil, 0, 7
+	if runs, err = Series(context.Background(), env, []Scenario{Connect{Load: asked(6, stream.Auto)}}); err != nil || *runs[0].Repetition != 7 {
+		t.Errorf("%+v, %v", runs, err)
+	}
 }

@@ -31,6 +31,11 @@ type Env struct {
 	Profiles *Profiles
 	// Observers are told of each run, in this order.
 	Observers []Observer
+	// Repeat is how often the whole series is made; 0 is once.
+	Repeat int
+	// Repetition is the number of the first repetition, for who repeats the series by
+	// other means than Repeat. 0: it is 1 if Repeat is above 1, else runs have none.
+	Repetition int
 
 	going Going // what [Series] knows of the run
 }
@@ -50,6 +55,7 @@ type Observer interface {
 // Going is a run that goes on.
 type Going struct {
 	Number, Of int // which run of a series it is, from 1; 0 of 0 outside of one
+	Repetition int // as in [result.Run]; 0: it has none
 	// Run is what is known before the first client connects: scenario, labels, params,
 	// target and engine. It is for reading, until the run's End.
 	Run *result.Run
@@ -124,12 +130,23 @@ type Load struct {
 	Labels result.Labels
 }
 
-// Series runs scenarios one after the other and returns the records of all that
-// were begun. It stops at the first error.
+// Series runs scenarios one after the other, all of them as often as env.Repeat says,
+// and returns the records of all that were begun. It stops at the first error.
+//
+// Repetitions go round robin, so that what changes on the machine meanwhile is spread
+// over all rows.
 func Series(ctx context.Context, env *Env, all []Scenario) ([]result.Run, error) {
+	times, first := max(1, env.Repeat), env.Repetition
+	if times > 1 && first == 0 {
+		first = 1
+	}
 	var runs []result.Run
-	for i, s := range all {
-		run, err := runOne(ctx, env, s, i+1, len(all))
+	for i := range times * len(all) {
+		its := Going{Number: i + 1, Of: times * len(all)}
+		if first > 0 {
+			its.Repetition = first + i/len(all)
+		}
+		run, err := runOne(ctx, env, all[i%len(all)], its)
 		if run != nil {
 			runs = append(runs, *run)
 		}
@@ -141,13 +158,14 @@ func Series(ctx context.Context, env *Env, all []Scenario) ([]result.Run, error)
 }
 
 // runOne carries out the scenario s as one of a series.
-func runOne(ctx context.Context, env *Env, s Scenario, number, of int) (*result.Run, error) {
+func runOne(ctx context.Context, env *Env, s Scenario, going Going) (*result.Run, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	its := *env
-	its.going = Going{Number: number, Of: of, CallOff: func(reason string) {
+	its.going = going
+	its.going.CallOff = func(reason string) {
 		cancel(fmt.Errorf("%w: %s", ErrCalledOff, reason))
-	}}
+	}
 	run, err := s.Run(ctx, &its)
 	if run != nil {
 		for _, o := range env.Observers {

@@ -77,6 +77,9 @@ func open(ctx context.Context, env *Env, ask Load, cfg load.Config, scenario, na
 		return nil, err
 	}
 	s := &session{ask: ask, site: site, observers: env.Observers, going: env.going, over: make(chan struct{})}
+	if n := s.going.Repetition; n > 0 {
+		name += fmt.Sprintf("-%d", n)
+	}
 	s.openProfiler(ctx, env.Profiles, scenario+"-"+name)
 	if err := s.prepare(cfg, scenario); err != nil { //nolint:contextcheck // engines live until Close
 		site.Stop()
@@ -125,6 +128,9 @@ func (s *session) prepare(cfg load.Config, scenario string) error {
 		Phases:  []result.Phase{},
 		Samples: []result.Sample{},
 		Notes:   append([]string{}, s.unprofiled...),
+	}
+	if n := s.going.Repetition; n > 0 {
+		s.run.Repetition = &n
 	}
 	if j := s.ask.Reconnect; j == nil {
 		s.run.Params.NoReconnect = true

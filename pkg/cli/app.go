@@ -22,6 +22,7 @@ const (
 	exitOK          = 0
 	exitError       = 1
 	exitUsage       = 2
+	exitThreshold   = 3
 	exitOverloaded  = 4
 	exitInterrupted = 130
 )
@@ -79,6 +80,9 @@ func (a *App) report(err error) int {
 	}
 	if errors.As(err, new(*overloadError)) {
 		return exitOverloaded
+	}
+	if errors.As(err, new(*worseError)) {
+		return exitThreshold
 	}
 	return exitError
 }
@@ -231,7 +235,7 @@ Without a URL it brings its own server.`,
 	root.PersistentFlags().Var(&a.progress, "progress", "where a run stands: live, plain or none")
 	root.AddCommand(
 		a.connectCommand().Command, a.roomsCommand().Command, a.tailCommand(), a.serveCommand(),
-		a.doctorCommand(), a.reportCommand(), a.versionCommand(),
+		a.doctorCommand(), a.reportCommand(), a.compareCommand(), a.versionCommand(),
 	)
 	completeCobrasOwn(root)
 	return root

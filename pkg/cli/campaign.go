@@ -64,7 +64,7 @@ func (c *campaign) execute(parent context.Context, a *App) error {
 	defer outputs.close()
 	ctx, stop := a.interruptible(parent, "interrupted: ending the run, press Ctrl-C again to leave at once")
 	defer stop()
-	did := c.perform(ctx, a, setting{redacted(a.Args), outputs, a.observers()})
+	did := c.perform(ctx, a, setting{command: redacted(a.Args), outputs: outputs, observers: a.observers()})
 	if errors.Is(did.err, load.ErrNoneOpened) && did.file != nil && len(did.file.Runs) == 1 {
 		outputs = outputs.files() // on the terminal the error says it all
 	}
@@ -84,6 +84,9 @@ type setting struct {
 	command   []string // what the record says made it
 	outputs   outputs  // beside which profiles go
 	observers []scenarios.Observer
+	// repetition is which one of several this is, for who repeats the campaign; 0: it is
+	// not repeated so.
+	repetition int
 }
 
 // perform makes the runs.
@@ -108,7 +111,10 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
-	env := &scenarios.Env{Server: c.server, Profiles: profiles, Observers: metrics.beside(s.observers)}
+	env := &scenarios.Env{
+		Server: c.server, Profiles: profiles, Observers: metrics.beside(s.observers),
+		Repeat: int(c.flags.repeat), Repetition: s.repetition,
+	}
 	all := c.all(at, c.flags.labelsFor(at.local))
 	foresee(s.observers, all)
 	defer a.screen.clear()

@@ -20,6 +20,7 @@ var staging = []struct{ example, script string }{
 	{"https://example.test/feed", "$TLS/feed"},
 	{"'http://127.0.0.1:8123/events?room=lobby'", "$SERVER/events?room=lobby"},
 	{"http://127.0.0.1:8123", "$SERVER"},
+	{"http://127.0.0.1:8124", "$OTHER"},
 	{"http://127.0.0.1:3000/events/7", "$APP/events/7"},
 	{"'http://127.0.0.1:3000/events/{room}'", "$EXPRESS/events/{room}"},
 	{"'http://127.0.0.1:3000/publish/{room}'", "$EXPRESS/publish/{room}"},

@@ -147,6 +147,7 @@ type loadFlags struct {
 	affinity  affinityFlags
 	telemetry telemetryFlags
 	strict    bool
+	repeat    count
 
 	noReconnect bool
 	jitter      jitter
@@ -163,13 +164,14 @@ const connecting = 384
 const connectingQUIC = 32
 
 func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
-	*f = loadFlags{clients: counts{1000}, roomSize: 6, connectConcurrency: connecting, streamsPerConnection: 1, workers: 1, labels: labels{}, flags: flags}
+	*f = loadFlags{clients: counts{1000}, roomSize: 6, connectConcurrency: connecting, streamsPerConnection: 1, workers: 1, repeat: 1, labels: labels{}, flags: flags}
 	flags.VarP(&f.clients, "clients", "c", "number of EventSource clients; a list makes a series of runs, and three sizes show what one more costs")
 	flags.Var(&f.roomSize, "room-size", "clients a room; client i is in room i / N")
 	flags.Var(&f.connectRate, "connect-rate", "clients to connect per second; 0: as fast as the concurrency allows")
 	flags.Var(&f.connectConcurrency, "connect-concurrency",
 		fmt.Sprintf("clients that may be connecting at once (with --http 3 those of %d connections unless said)", connectingQUIC))
 	f.streamFlags.add(flags, sse.DefaultLimit, timeoutFor)
+	flags.Var(&f.repeat, "repeat", "make the whole series of runs this often, each with a bundled server of its own; what sseload compare can tell apart grows with it")
 	flags.Var(&f.streamsPerConnection, "streams-per-connection", "clients that share a connection, as tabs of a browser do; needs --http 2 or 3")
 	flags.BoolVar(&f.noReconnect, "no-reconnect", false, "take the end of a stream for the end of its client; else it is opened again, as a browser does")
 	flags.Var(&f.jitter, "reconnect-jitter", "random time to add to the reconnection time, up to this much or this share of it")

@@ -35,10 +35,15 @@ type output struct {
 // openOutputs checks every output, and that it can be written, before there is
 // anything to write. close must be called.
 func openOutputs(a *App, specs []string) (outputs, error) {
+	return openFormats(a, specs, report.Lookup)
+}
+
+// openFormats is openOutputs of the formats that lookup knows.
+func openFormats(a *App, specs []string, lookup func(name string) (report.Format, error)) (outputs, error) {
 	var all outputs
 	for _, spec := range specs {
 		name, path, _ := strings.Cut(spec, "=")
-		format, err := report.Lookup(name)
+		format, err := lookup(name)
 		if err != nil {
 			return nil, usagef("", "--output: %w", err)
 		}

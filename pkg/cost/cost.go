@@ -121,6 +121,9 @@ func targetMemory(f *result.File, runs []int) func(*result.Run) *float64 {
 	var most int64
 	for _, i := range inTime {
 		held := f.Runs[i].TargetProcess.RSSConnectedBytes
+		if again(&f.Runs[i]) {
+			continue
+		}
 		if held != nil && *held <= most {
 			return func(*result.Run) *float64 { return nil }
 		}
@@ -129,12 +132,16 @@ func targetMemory(f *result.File, runs []int) func(*result.Run) *float64 {
 		}
 	}
 	return func(r *result.Run) *float64 {
-		if held := r.TargetProcess.RSSConnectedBytes; held != nil {
+		if held := r.TargetProcess.RSSConnectedBytes; held != nil && !again(r) {
 			return new(float64(*held))
 		}
 		return nil
 	}
 }
+
+// again reports whether r is a further run of the same: a server that was there all the
+// time keeps memory from the first.
+func again(r *result.Run) bool { return r.Repetition != nil && *r.Repetition > 1 }
 
 func opened(r *result.Run) int64 { return int64(r.Connect.Opened) }
 

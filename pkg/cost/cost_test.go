@@ -163,3 +163,26 @@ func TestNoSeries(t *testing.T) {
 		}
 	}
 }
+
+// A server that runs on keeps the memory of the first repetition, which alone shows
+// what clients cost it.
+func TestRepetitions(t *testing.T) {
+	f := &result.File{}
+	for n := range 3 {
+		for _, clients := range []int{1000, 2000, 3003} {
+			r := connected(clients)
+			r.Target = result.Target{Kind: "url", URL: "http://127.0.0.1:1"}
+			r.Repetition = new(n + 1)
+			if n > 0 {
+				r.TargetProcess.RSSConnectedBytes = new(int64(25 << 20))
+			}
+			f.Runs = append(f.Runs, r)
+		}
+	}
+	all := cost.Of(f)
+	if len(all) != 1 || len(all[0].Runs) != 9 {
+		t.Fatalf("%+v", all)
+	}
+	is(t, "target memory", all[0].TargetBytesPerClient, 5000, 10<<20, 3)
+	is(t, "target CPU", all[0].TargetCPUPerConnectNS, 40_000, 1e6, 9)
+}

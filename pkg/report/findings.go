@@ -134,9 +134,10 @@ func tables(f *result.File) []table {
 }
 
 // nameRows calls each run by what distinguishes it: clients, or clients and
-// iterations or the arrival rate, and a number where that is not enough.
+// iterations or the arrival rate, and a number where that is not enough, which is that
+// of the repetition unless another record's run has it.
 func (t table) nameRows() {
-	times := map[string]int{}
+	times, taken := map[string]int{}, map[string]bool{}
 	for i := range t.rows {
 		r := &t.rows[i]
 		r.name = strconv.Itoa(r.run.Params.Clients)
@@ -146,10 +147,20 @@ func (t table) nameRows() {
 		if offered := r.run.Params.Rate; t.rooms && open(r.run) && offered != nil {
 			r.name += " @ " + perSecond(*offered)
 		}
-		times[r.name]++
-		if n := times[r.name]; n > 1 {
-			r.name += " #" + strconv.Itoa(n)
+		plain := r.name
+		times[plain]++
+		n := times[plain]
+		if again := r.run.Repetition; again != nil {
+			n = *again
 		}
+		if n > 1 || r.run.Repetition != nil {
+			r.name = plain + " #" + strconv.Itoa(n)
+		}
+		for taken[r.name] {
+			n++
+			r.name = plain + " #" + strconv.Itoa(n)
+		}
+		taken[r.name] = true
 	}
 }
 

@@ -3,6 +3,8 @@ package report
 import (
 	"strings"
 	"testing"
+
+	"github.com/sseload/sseload/pkg/result"
 )
 
 func TestGridRender(t *testing.T) {
@@ -100,5 +102,20 @@ func TestShortened(t *testing.T) {
 		if got := shortened(name); got != want || len([]rune(got)) > longestBackend {
 			t.Errorf("%q becomes %q, want %q", name, got, want)
 		}
+	}
+}
+
+// No two runs are called the same, wherever they come from.
+func TestRepetitionsHaveNames(t *testing.T) {
+	var f result.File
+	for _, again := range []*int{new(1), new(2), nil, nil, new(1), new(2)} {
+		f.Runs = append(f.Runs, result.Run{Scenario: "connect", Params: result.Params{Clients: 600}, Repetition: again})
+	}
+	var names []string
+	for _, r := range tables(&f)[0].rows {
+		names = append(names, r.name)
+	}
+	if got, want := strings.Join(names, ", "), "600 #1, 600 #2, 600 #3, 600 #4, 600 #5, 600 #6"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
