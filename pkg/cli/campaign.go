@@ -102,6 +102,7 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
+	s.observers = append(s.outputs.live(), s.observers...)
 	env := &scenarios.Env{Server: c.server, Profiles: profiles, Observers: s.observers}
 	runs, err := scenarios.Series(ctx, env, c.all(at, c.flags.labelsFor(at.local)))
 	if len(runs) == 0 {

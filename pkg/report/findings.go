@@ -107,7 +107,7 @@ func tables(f *result.File) []table {
 	connect, rooms := table{}, table{rooms: true}
 	for i := range f.Runs {
 		r := row{run: &f.Runs[i], host: f.SourceOf(i).Host.Name}
-		if r.run.Scenario == "rooms" || r.run.Scenario != "connect" && r.run.Delivery != nil {
+		if sends(r.run) {
 			rooms.rows = append(rooms.rows, r)
 		} else {
 			connect.rows = append(connect.rows, r)
@@ -129,18 +129,32 @@ func (t table) nameRows() {
 	times := map[string]int{}
 	for i := range t.rows {
 		r := &t.rows[i]
-		r.name = strconv.Itoa(r.run.Params.Clients)
-		if n := iterations(r.run); t.rooms && n != nil {
-			r.name += " × " + strconv.Itoa(*n)
-		}
-		if offered := r.run.Params.Rate; t.rooms && open(r.run) && offered != nil {
-			r.name += " @ " + perSecond(*offered)
-		}
+		r.name = shape(r.run)
 		times[r.name]++
 		if n := times[r.name]; n > 1 {
 			r.name += " #" + strconv.Itoa(n)
 		}
 	}
+}
+
+// shape is what distinguishes a run from others of its scenario.
+func shape(r *result.Run) string {
+	name := strconv.Itoa(r.Params.Clients)
+	if !sends(r) {
+		return name
+	}
+	if n := iterations(r); n != nil {
+		name += " × " + strconv.Itoa(*n)
+	}
+	if offered := r.Params.Rate; open(r) && offered != nil {
+		name += " @ " + perSecond(*offered)
+	}
+	return name
+}
+
+// sends tells whether a run is one of those that send messages.
+func sends(r *result.Run) bool {
+	return r.Scenario == "rooms" || r.Scenario != "connect" && r.Delivery != nil
 }
 
 // open tells whether messages were sent at an arrival rate, whatever became of

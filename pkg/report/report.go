@@ -24,6 +24,9 @@ type Options struct {
 	// Width is the number of columns of the terminal written to; 0 means
 	// unlimited. Only the findings and histogram formats fit themselves to it.
 	Width int
+	// Limit is how many bytes a format that can leave things out may write; 0 means its
+	// own limit. Only github has one.
+	Limit int
 }
 
 // formats lists every format, the default first.
@@ -35,6 +38,11 @@ func formats() []Format {
 		jsonFormat{},
 		against2014{},
 		histogram{},
+		junit{},
+		samples{},
+		github{},
+		hgrm{},
+		hlog{},
 	}
 }
 
