@@ -13,7 +13,8 @@ import (
 // (https://mermaid.js.org/syntax/xyChart.html).
 //
 // That has no legend and no way to leave a point out. So the caption says which line is
-// which, in an order that cannot be mistaken, and only what has all points is drawn.
+// which, by colour and by their order, which is always the same; and only what has all
+// points is drawn. The colours are told apart on a light and on a dark page.
 type chart struct {
 	caption string // markdown
 	labels  []string
@@ -28,6 +29,20 @@ const (
 	mostLabels = 12
 	mostPoints = 60
 	leastLine  = 3
+)
+
+const (
+	chartWidth  = 720 // pixels, as what follows
+	chartHeight = 260
+	labelSpace  = 560 // that labels may take side by side
+	letterWidth = 8
+	rowHeight   = 30 // of a label that stands on a line of its own
+)
+
+// The palette is of the series in their order.
+const (
+	palette   = "#bc4c00, #0969da"
+	lineNames = "p99 in orange, p50, which is never above it, in blue"
 )
 
 // latencyChart draws the latencies of a table's runs: over time where there is one run
@@ -56,8 +71,16 @@ func (t table) byRun() (chart, bool) {
 		c.series[0] = append(c.series[0], *d.latency.P99NS)
 		c.series[1] = append(c.series[1], *d.latency.P50NS)
 	}
-	c.caption = name + " of each run: the upper line is p99, the lower one p50."
+	c.caption = capital(name) + " of each run: " + lineNames + "."
 	return c, len(c.labels) > 1 && len(c.labels) <= mostLabels
+}
+
+// capital begins a sentence.
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 func overTime(r row) (chart, bool) {
@@ -82,7 +105,7 @@ func overTime(r row) (chart, bool) {
 		}
 		c.series[0], c.series[1] = append(c.series[0], p99), append(c.series[1], p50)
 	}
-	c.caption = "delivery latency over time, in seconds since the first dial: the upper line is p99, the lower one p50, each of the copies of a second."
+	c.caption = "Delivery latency over time, in seconds since the first dial, of the copies of each second: " + lineNames + "."
 	if step > 1 {
 		c.caption += fmt.Sprintf(" Each point is the highest of %d.", step)
 	}
@@ -93,7 +116,7 @@ func seconds64(ns int64) float64 { return float64(ns) / 1e9 }
 
 func quantileChart(r row) (chart, bool) {
 	d := r.distributions()[0]
-	c := chart{bar: true, caption: d.name + " by quantile.", series: make([][]int64, 1)}
+	c := chart{bar: true, caption: capital(d.name) + " by quantile.", series: make([][]int64, 1)}
 	if d.latency == nil {
 		return c, false
 	}
@@ -105,6 +128,15 @@ func quantileChart(r row) (chart, bool) {
 		c.series[0] = append(c.series[0], *q.ns)
 	}
 	return c, true
+}
+
+// crowded tells whether the labels would run into each other side by side.
+func (c chart) crowded() bool {
+	letters := 0
+	for _, l := range c.labels {
+		letters += width(l) + 1
+	}
+	return letters*letterWidth > labelSpace
 }
 
 // mermaid writes the chart as a code block of markdown.
@@ -126,7 +158,12 @@ func (c chart) mermaid() string {
 	}
 	number := func(ns int64) string { return significant(float64(ns)/per, 3) }
 	var b strings.Builder
-	b.WriteString("```mermaid\n---\nconfig:\n  xyChart:\n    width: 720\n    height: 260\n---\nxychart-beta\n")
+	height, orientation := chartHeight, ""
+	if c.crowded() {
+		height, orientation = rowHeight*(len(c.labels)+2), " horizontal"
+	}
+	fmt.Fprintf(&b, "```mermaid\n---\nconfig:\n  xyChart:\n    width: %d\n    height: %d\n", chartWidth, height)
+	fmt.Fprintf(&b, "  themeVariables:\n    xyChart:\n      plotColorPalette: %q\n---\nxychart-beta%s\n", palette, orientation)
 	if len(c.labels) > 0 {
 		labels := make([]string, len(c.labels))
 		for i, l := range c.labels {

@@ -133,13 +133,13 @@ func TestCharts(t *testing.T) {
 		points int
 		says   string
 	}{
-		"by run":        {roomsMatrix(), 2, 12, "delivery latency of each run: the upper line is p99, the lower one p50."},
+		"by run":        {roomsMatrix(), 2, 12, "Delivery latency of each run: p99 in orange, p50, which is never above it, in blue."},
 		"too many runs": {crowd, 0, 0, ""},
-		"over time":     {single, 2, 8, "delivery latency over time, in seconds since the first dial: "},
+		"over time":     {single, 2, 8, "Delivery latency over time, in seconds since the first dial, of the copies of each second: "},
 		"a long time":   {long, 2, 50, "Each point is the highest of 2."},
-		"with a gap":    {gap, 1, 5, "delivery latency by quantile."},
-		"one run":       {roomsOne(), 1, 5, "delivery latency by quantile."},
-		"connect":       {connectSeries(), 2, 5, "open latency of each run: "},
+		"with a gap":    {gap, 1, 5, "Delivery latency by quantile."},
+		"one run":       {roomsOne(), 1, 5, "Delivery latency by quantile."},
+		"connect":       {connectSeries(), 2, 5, "Open latency of each run: "},
 		"nothing":       {file("connect"), 0, 0, ""},
 	} {
 		out := render(t, "github", test.file, Options{})
