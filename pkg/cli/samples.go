@@ -34,7 +34,6 @@ type liveLines struct {
 	run    *result.Run // likewise
 
 	lines    chan []byte
-	written  sync.WaitGroup
 	done     chan struct{} // closed when nothing will be written any more
 	finished sync.Once
 	outcome  error

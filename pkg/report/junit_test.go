@@ -130,7 +130,12 @@ func TestJUnitOutcomes(t *testing.T) {
 			"skipped rooms 4000 × 100 #2: every copy was delivered: 10 lost of 148,000 expected copies; no threshold judges it, --threshold 'delivery.lost == 0' would",
 			"error rooms 4000 × 100 #2: the run came to its end: interrupted: figures are partial, after 37 of 100 iterations",
 		}},
-		{"unknown", func() *result.File { f := timestamp(); f.Runs = f.Runs[1:]; f.Runs[0].Generator.Overloaded = nil; return f }(), []string{
+		{"unknown", func() *result.File {
+			f := timestamp()
+			f.Runs = f.Runs[1:]
+			f.Runs[0].Generator.Overloaded = nil
+			return f
+		}(), []string{
 			"skipped rooms 1000 × 10: every copy was delivered: not known: the payload carries no sequence",
 			"skipped rooms 1000 × 10: no copy came twice: not known: the payload carries no sequence",
 			"skipped rooms 1000 × 10: no copy came out of order: not known: the payload carries no sequence",
