@@ -158,9 +158,16 @@ func TestWorkflowRuns(t *testing.T) {
 		if !regexp.MustCompile(`(?m)^### .+ sseload rooms: `).MatchString(summary) || !strings.Contains(summary, "```mermaid") {
 			t.Errorf("%s: the summary is\n%s", event, summary)
 		}
-		for _, name := range []string{"run.json", "junit.xml", "samples.jsonl", "latency.hgrm", "server.log"} {
-			if r.read(filepath.Join(uploaded, name)) == "" {
-				t.Errorf("%s: %s is empty", event, name)
+		// A distribution of several runs is several files.
+		for _, pattern := range []string{"run.json", "junit.xml", "samples.jsonl", "latency*.hgrm", "server.log"} {
+			found, err := filepath.Glob(filepath.Join(dir, uploaded, pattern))
+			if err != nil || len(found) == 0 {
+				t.Errorf("%s: there is no %s to be uploaded, %v", event, pattern, err)
+			}
+			for _, path := range found {
+				if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+					t.Errorf("%s: %s is empty, %v", event, path, err)
+				}
 			}
 		}
 		if err := resulttest.Check(schema, []byte(r.read("sseload/run.json"))); err != nil {
