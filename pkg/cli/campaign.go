@@ -112,7 +112,7 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 		return outcome{err: err}
 	}
 	env := &scenarios.Env{
-		Server: c.server, Profiles: profiles, Observers: metrics.beside(s.observers),
+		Server: c.server, Profiles: profiles, Observers: metrics.beside(append(s.outputs.live(), s.observers...)),
 		Repeat: int(c.flags.repeat), Repetition: s.repetition,
 	}
 	all := c.all(at, c.flags.labelsFor(at.local))

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,11 +128,7 @@ func (o *compareOptions) sides(a *App, given, command []string) ([]*side, error)
 // execute makes the runs that are missing, and compares.
 func (o *compareOptions) execute(parent context.Context, a *App, sides []*side) error {
 	drawn := &comparisons{}
-	specs, summary, err := a.withoutSummary(o.outputs)
-	if err != nil {
-		return err
-	}
-	outputs, err := openFormats(a, specs, drawn.lookup)
+	outputs, err := openFormats(a, o.outputs, drawn.lookup)
 	if err != nil {
 		return err
 	}
@@ -153,7 +148,7 @@ func (o *compareOptions) execute(parent context.Context, a *App, sides []*side) 
 		}
 	}
 	if err == nil && len(drawn.all) > 0 { // also of what there is when it was interrupted
-		err = errors.Join(outputs.render(nil), summary.render(drawn.all))
+		err = outputs.render(nil)
 	}
 	if err = cmp.Or(ended, err); err != nil {
 		return err
@@ -301,45 +296,6 @@ func andMore(texts []string) string {
 		return fmt.Sprintf("%s, and %d more", texts[0], n)
 	}
 	return texts[0]
-}
-
-// jobSummary is the file of a GitHub Actions job to which comparisons are added; empty:
-// there is none.
-type jobSummary string
-
-// withoutSummary takes -o github without a path out of the outputs.
-func (a *App) withoutSummary(specs []string) (rest []string, to jobSummary, err error) {
-	for _, spec := range specs {
-		if spec != "github" {
-			rest = append(rest, spec)
-			continue
-		}
-		path, _ := a.Env("GITHUB_STEP_SUMMARY")
-		if path == "" {
-			return nil, "", usagef("elsewhere write -o github=FILE, or -o markdown", "--output: github without a file is for GitHub Actions, which sets GITHUB_STEP_SUMMARY")
-		}
-		to = jobSummary(path)
-	}
-	return rest, to, nil
-}
-
-// render adds the comparisons.
-func (s jobSummary) render(all []*compare.Comparison) error {
-	if s == "" {
-		return nil
-	}
-	format, err := report.LookupComparison("github")
-	if err != nil {
-		return err
-	}
-	file, err := os.OpenFile(string(s), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644) //nolint:gosec // a report is no secret
-	if err != nil {
-		return fmt.Errorf("--output: github: %w", err)
-	}
-	if err := errors.Join(format.RenderComparisons(file, all, report.Options{}), file.Close()); err != nil {
-		return fmt.Errorf("--output: github: %w", err)
-	}
-	return nil
 }
 
 // comparisons are what outputs write once they are made.

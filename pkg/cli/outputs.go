@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,7 +18,7 @@ import (
 
 func addOutputFlag(flags *pflag.FlagSet, to *[]string) {
 	flags.StringArrayVarP(to, "output", "o", []string{report.Names()[0]},
-		"`FORMAT[=PATH]`, one of "+strings.Join(report.Names(), ", ")+"; repeatable; no path or - is stdout")
+		"`FORMAT[=PATH]`, one of "+strings.Join(report.Names(), ", ")+"; repeatable; no path or - is stdout, for github without a path its step summary")
 }
 
 // outputs are where results go.
@@ -29,8 +30,14 @@ type output struct {
 	w      io.Writer
 	color  bool // w shows colours
 	file   *os.File
-	isNew  bool // the file was not there before
+	isNew  bool       // the file was not there before
+	adds   bool       // to what is in the file, instead of taking its place
+	live   *liveLines // what is being written while runs go on; nil: nothing is
 }
+
+// stepSummary is where GitHub Actions names the file that the summary of a step is
+// appended to.
+const stepSummary = "GITHUB_STEP_SUMMARY"
 
 // openOutputs checks every output, and that it can be written, before there is
 // anything to write. close must be called.
@@ -42,18 +49,14 @@ func openOutputs(a *App, specs []string) (outputs, error) {
 func openFormats(a *App, specs []string, lookup func(name string) (report.Format, error)) (outputs, error) {
 	var all outputs
 	for _, spec := range specs {
-		name, path, _ := strings.Cut(spec, "=")
-		format, err := lookup(name)
+		o, err := newOutput(a, spec, lookup)
 		if err != nil {
-			return nil, usagef("", "--output: %w", err)
+			return nil, err
 		}
-		if path == "-" {
-			path = ""
+		if o.path != "" && slices.ContainsFunc(all, func(other *output) bool { return other.path == o.path }) {
+			return nil, usagef("give each format a file of its own", "--output: %s is named twice", o.path)
 		}
-		if path != "" && slices.ContainsFunc(all, func(o *output) bool { return o.path == path }) {
-			return nil, usagef("give each format a file of its own", "--output: %s is named twice", path)
-		}
-		all = append(all, &output{format: format, path: path, w: a.Stdout, color: path == "" && a.coloured(a.Stdout)})
+		all = append(all, o)
 	}
 	for i := range all {
 		if err := all[i].open(); err != nil {
@@ -64,6 +67,28 @@ func openFormats(a *App, specs []string, lookup func(name string) (report.Format
 	return all, nil
 }
 
+// newOutput is the output that FORMAT[=PATH] says.
+func newOutput(a *App, spec string, lookup func(name string) (report.Format, error)) (*output, error) {
+	name, path, named := strings.Cut(spec, "=")
+	format, err := lookup(name)
+	if err != nil {
+		return nil, usagef("", "--output: %w", err)
+	}
+	o := &output{format: format, path: path, w: a.Stdout}
+	if name == report.StepSummary && !named {
+		if o.path, _ = a.Env(stepSummary); o.path == "" {
+			return nil, usagef("GitHub Actions sets it; elsewhere name a file, -o github=PATH, or stdout, -o github=-",
+				"--output: github: $%s is not set", stepSummary)
+		}
+		o.adds = true
+	}
+	if path == "-" {
+		o.path = ""
+	}
+	o.color = o.path == "" && a.coloured(a.Stdout)
+	return o, nil
+}
+
 func (o *output) open() error {
 	if o.path == "" {
 		return nil
@@ -71,7 +96,11 @@ func (o *output) open() error {
 	_, err := os.Stat(o.path)
 	o.isNew = errors.Is(err, os.ErrNotExist)
 	// Whatever is there stays until there is something to put in its place.
-	if o.file, err = os.OpenFile(o.path, os.O_WRONLY|os.O_CREATE, 0o644); err != nil { //nolint:gosec // a report is no secret
+	mode := os.O_WRONLY | os.O_CREATE
+	if o.adds {
+		mode |= os.O_APPEND
+	}
+	if o.file, err = os.OpenFile(o.path, mode, 0o644); err != nil { //nolint:gosec // a report is no secret
 		return fmt.Errorf("--output: %w", err)
 	}
 	o.w = o.file
@@ -117,15 +146,7 @@ func (all outputs) render(f *result.File) error {
 }
 
 func (o *output) render(f *result.File) error {
-	if o.file != nil {
-		if info, err := o.file.Stat(); err == nil && info.Mode().IsRegular() {
-			if err := o.file.Truncate(0); err != nil {
-				return err
-			}
-		}
-	}
-	width, _ := terminalWidth(o.w)
-	err := o.format.Render(o.w, f, report.Options{Width: width, Color: o.color})
+	err := o.write(f)
 	if o.file != nil {
 		err = errors.Join(err, o.file.Close())
 		o.file = nil
@@ -133,15 +154,82 @@ func (o *output) render(f *result.File) error {
 	return err
 }
 
+func (o *output) write(f *result.File) error {
+	if o.live != nil {
+		return o.live.finish() // it has been written
+	}
+	if format, ok := o.format.(report.Parted); ok && o.regular() {
+		parts, err := format.Parts(f)
+		if err != nil || len(parts) > 1 {
+			return errors.Join(err, o.writeParts(parts))
+		}
+	}
+	options := report.Options{Color: o.color}
+	options.Width, _ = terminalWidth(o.w)
+	if o.adds {
+		options.Limit = o.roomLeft()
+	} else if err := o.empty(); err != nil {
+		return err
+	}
+	return o.format.Render(o.w, f, options)
+}
+
+// regular tells whether the output is a file that can be emptied, and no pipe.
+func (o *output) regular() bool {
+	if o.file == nil {
+		return false
+	}
+	info, err := o.file.Stat()
+	return err == nil && info.Mode().IsRegular()
+}
+
+// empty takes what is in the output's file out of it.
+func (o *output) empty() error {
+	if !o.regular() {
+		return nil
+	}
+	return o.file.Truncate(0)
+}
+
+// roomLeft is how many bytes may be added to the summary of a step, at least one.
+func (o *output) roomLeft() int {
+	room := report.SummaryLimit
+	if info, err := o.file.Stat(); err == nil && info.Mode().IsRegular() {
+		room -= int(min(info.Size(), report.SummaryLimit))
+	}
+	return max(1, room)
+}
+
+// writeParts writes each part to a file of its own, whose name is that of the output
+// with the part's before its extension. The output's own file stays as it was.
+func (o *output) writeParts(parts []report.Part) error {
+	extension := filepath.Ext(o.path)
+	for _, p := range parts {
+		path := strings.TrimSuffix(o.path, extension) + "-" + p.Name + extension
+		if err := os.WriteFile(path, p.Text, 0o644); err != nil { //nolint:gosec // a report is no secret
+			return err
+		}
+	}
+	err := o.file.Close()
+	if o.isNew {
+		err = errors.Join(err, os.Remove(o.path))
+	}
+	o.file = nil
+	return err
+}
+
 // close closes the files, and removes those that were made for nothing.
 func (all outputs) close() {
 	for i := range all {
 		o := all[i]
+		if o.live != nil {
+			_ = o.live.finish() // what went wrong has been told, or nobody asked for results
+		}
 		if o.file == nil {
 			continue // never opened, or written and closed
 		}
-		_ = o.file.Close() // nothing was written to it
-		if o.isNew {
+		_ = o.file.Close() // nothing was rendered to it
+		if o.isNew && (o.live == nil || !o.live.wrote()) {
 			_ = os.Remove(o.path)
 		}
 		o.file = nil

@@ -10,6 +10,11 @@
 //   - json: the record itself.
 //   - against-2014: the findings' own rows beside the new ones.
 //   - histogram: each run's latencies as bars, for the shape that quantiles hide.
+//   - junit: thresholds and checks as test cases, for CI systems.
+//   - samples: JSON lines, one for each sample and one for each run; a [Live] format.
+//   - github: the summary of a GitHub Actions job.
+//   - hgrm: HdrHistogram's percentile distributions; a [Parted] format.
+//   - hlog: HdrHistogram's log.
 //
 // # Numbers
 //

@@ -117,7 +117,7 @@ func tables(f *result.File) []table {
 	connect, rooms := table{}, table{rooms: true}
 	for i := range f.Runs {
 		r := row{run: &f.Runs[i], host: f.SourceOf(i).Host.Name}
-		if r.run.Scenario == "rooms" || r.run.Scenario != "connect" && r.run.Delivery != nil {
+		if sends(r.run) {
 			rooms.rows = append(rooms.rows, r)
 		} else {
 			connect.rows = append(connect.rows, r)
@@ -140,14 +140,8 @@ func (t table) nameRows() {
 	times, taken := map[string]int{}, map[string]bool{}
 	for i := range t.rows {
 		r := &t.rows[i]
-		r.name = strconv.Itoa(r.run.Params.Clients)
-		if n := iterations(r.run); t.rooms && n != nil {
-			r.name += " × " + strconv.Itoa(*n)
-		}
-		if offered := r.run.Params.Rate; t.rooms && open(r.run) && offered != nil {
-			r.name += " @ " + perSecond(*offered)
-		}
-		plain := r.name
+		plain := shape(r.run)
+		r.name = plain
 		times[plain]++
 		n := times[plain]
 		if again := r.run.Repetition; again != nil {
@@ -162,6 +156,26 @@ func (t table) nameRows() {
 		}
 		taken[r.name] = true
 	}
+}
+
+// shape is what distinguishes a run from others of its scenario.
+func shape(r *result.Run) string {
+	name := strconv.Itoa(r.Params.Clients)
+	if !sends(r) {
+		return name
+	}
+	if n := iterations(r); n != nil {
+		name += " × " + strconv.Itoa(*n)
+	}
+	if offered := r.Params.Rate; open(r) && offered != nil {
+		name += " @ " + perSecond(*offered)
+	}
+	return name
+}
+
+// sends tells whether a run is one of those that send messages.
+func sends(r *result.Run) bool {
+	return r.Scenario == "rooms" || r.Scenario != "connect" && r.Delivery != nil
 }
 
 // open tells whether messages were sent at an arrival rate, whatever became of

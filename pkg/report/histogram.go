@@ -224,13 +224,20 @@ func bar(n, most int64, space int) string {
 	return text
 }
 
+// namedQuantile is a quantile of a distribution with what it is called.
+type namedQuantile struct {
+	name string
+	ns   *int64
+}
+
+func namedQuantiles(l *result.Latency) []namedQuantile {
+	return []namedQuantile{{"p50", l.P50NS}, {"p90", l.P90NS}, {"p99", l.P99NS}, {"p99.9", l.P999NS}, {"max", l.MaxNS}}
+}
+
 // quantiles is the line below a histogram.
 func quantiles(l *result.Latency) string {
 	var words []string
-	for _, q := range []struct {
-		name string
-		ns   *int64
-	}{{"p50", l.P50NS}, {"p90", l.P90NS}, {"p99", l.P99NS}, {"p99.9", l.P999NS}, {"max", l.MaxNS}} {
+	for _, q := range namedQuantiles(l) {
 		words = append(words, q.name+" "+known(q.ns, durationNS))
 	}
 	if l.Capped > 0 {

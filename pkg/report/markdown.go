@@ -19,21 +19,11 @@ func (markdown) Description() string {
 }
 
 func (markdown) Render(w io.Writer, f *result.File, _ Options) error {
-	var scenarios []string
-	for i := range f.Runs {
-		if s := escapeMarkdown(clean(f.Runs[i].Scenario)); !slices.Contains(scenarios, s) {
-			scenarios = append(scenarios, s)
-		}
-	}
 	d := document{}
-	d.add(strings.TrimSpace("# sseload " + strings.Join(scenarios, ", ")))
+	d.add("# " + title(f))
 
-	all := remarks(f)
-	quiet := slices.IndexFunc(all, func(r remark) bool { return !r.loud() })
-	if quiet < 0 {
-		quiet = len(all)
-	}
-	d.add(bullets(all[:quiet]))
+	loud, quiet := spoken(f)
+	d.add(bullets(loud))
 	d.origins(f)
 	for _, t := range tables(f) {
 		summary, err := t.summary().render(escapeMarkdown)
@@ -70,10 +60,21 @@ func (markdown) Render(w io.Writer, f *result.File, _ Options) error {
 	if len(f.Runs) == 0 {
 		d.add("No runs.")
 	}
-	if quiet < len(all) {
-		d.add("## Notes", bullets(all[quiet:]))
+	if len(quiet) > 0 {
+		d.add("## Notes", bullets(quiet))
 	}
 	return d.write(w)
+}
+
+// title names the program and the scenarios that it ran.
+func title(f *result.File) string {
+	var scenarios []string
+	for i := range f.Runs {
+		if s := escapeMarkdown(clean(f.Runs[i].Scenario)); !slices.Contains(scenarios, s) {
+			scenarios = append(scenarios, s)
+		}
+	}
+	return strings.TrimSpace("sseload " + strings.Join(scenarios, ", "))
 }
 
 // document collects blocks with an empty line between them.

@@ -86,6 +86,16 @@ func remarks(f *result.File) []remark {
 	return all
 }
 
+// spoken are the remarks on f, apart those that must not be missed and the others.
+func spoken(f *result.File) (loud, quiet []remark) {
+	all := remarks(f)
+	at := slices.IndexFunc(all, func(r remark) bool { return !r.loud() })
+	if at < 0 {
+		at = len(all)
+	}
+	return all[:at], all[at:]
+}
+
 func (r row) remarks() []remark {
 	var s speech
 	s.validity(r.run)

@@ -26,6 +26,9 @@ type Options struct {
 	Width int
 	// Color is whether the place shows colours. Only the findings format has any.
 	Color bool
+	// Limit is how many bytes a format that can leave things out may write; 0 means its
+	// own limit. Only github has one.
+	Limit int
 }
 
 // formats lists every format, the default first.
@@ -37,6 +40,11 @@ func formats() []Format {
 		jsonFormat{},
 		against2014{},
 		histogram{},
+		junit{},
+		samples{},
+		github{},
+		hgrm{},
+		hlog{},
 	}
 }
 

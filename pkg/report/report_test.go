@@ -40,6 +40,11 @@ func TestGolden(t *testing.T) {
 		{"json", 0, ".json", []string{"trouble", "empty"}},
 		{"histogram", 0, ".histogram", []string{"connect", "rooms-one", "open", "behind", "slow", "cluster", "merged", "empty"}},
 		{"histogram", 64, "-64.histogram", []string{"slow"}},
+		{"junit", 0, ".junit.xml", []string{"rooms-one", "trouble", "interrupted", "timestamp", "merged", "hostile", "empty"}},
+		{"github", 0, ".github.md", []string{"connect", "rooms-one", "trouble", "merged", "profiled", "hostile", "empty"}},
+		{"hgrm", 0, ".hgrm", []string{"rooms-one", "slow", "open", "empty"}},
+		{"hlog", 0, ".hlog", []string{"open", "empty"}},
+		{"samples", 0, ".jsonl", []string{"connect", "trouble", "merged", "empty"}},
 		{"against-2014", 0, "-against-2014.md", []string{"connect", "rooms-matrix", "connect-fail", "cluster", "merged", "empty", "open", "faults"}},
 	} {
 		fs := fixtures()
@@ -113,7 +118,7 @@ func TestFixturesAreRecords(t *testing.T) {
 }
 
 func TestLookup(t *testing.T) {
-	if want := []string{"findings", "markdown", "csv", "json", "against-2014", "histogram"}; !slices.Equal(Names(), want) {
+	if want := []string{"findings", "markdown", "csv", "json", "against-2014", "histogram", "junit", "samples", "github", "hgrm", "hlog"}; !slices.Equal(Names(), want) {
 		t.Errorf("names %q, want %q", Names(), want)
 	}
 	for i, f := range All() {
@@ -125,7 +130,7 @@ func TestLookup(t *testing.T) {
 		}
 	}
 	_, err := Lookup("yaml")
-	if want := `unknown output format "yaml": known are findings, markdown, csv, json, against-2014, histogram`; err == nil || err.Error() != want {
+	if want := `unknown output format "yaml": known are findings, markdown, csv, json, against-2014, histogram, junit, samples, github, hgrm, hlog`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
