@@ -70,8 +70,8 @@ func (x *index) lookup(name string) (Figure, bool) {
 func Names() []string { return slices.Clone(table().short) }
 
 // Families lists the figures that are not in [Names], with words in capitals for the
-// part that depends on what happens in a run: "connect.failures.CLASS". Their names are
-// short ones. Figures of a name are found only once those words are filled in.
+// part that depends on what happens in a run: "connect.failures.CLASS". They have no
+// value: a figure is found only once those words are filled in.
 func Families() []Figure { return slices.Clone(table().families) }
 
 // index is what names are looked up in.

@@ -142,7 +142,7 @@ func shorten(name string) string {
 func (x *index) distribution(path string, at find) {
 	d := distribution{name: path, of: func(r *result.Run) *result.Latency {
 		if v := at(r); v.IsValid() {
-			l := v.Interface().(result.Latency) //nolint:errcheck,forcetypeassert // of this type it is
+			l := v.Interface().(result.Latency) // of this type it is
 			return &l
 		}
 		return nil
@@ -154,7 +154,7 @@ func (x *index) distribution(path string, at find) {
 // classes enters the counts of a map by their keys; where there is a map, a class that
 // it does not name has none.
 func (x *index) classes(path string, at find) {
-	x.families = append(x.families, Figure{Name: shorten(path + ".CLASS"), Unit: Count})
+	x.families = append(x.families, Figure{Name: path + ".CLASS", Unit: Count})
 	x.open = append(x.open, func(name string) (Figure, bool) {
 		class, ok := strings.CutPrefix(name, path+".")
 		if !ok {
@@ -281,7 +281,6 @@ func (x *index) extremes(path string, at find) {
 	})
 }
 
-//nolint:gochecknoglobals // a constant
 var quantileName = regexp.MustCompile(`^(.+)\.p([0-9]+(?:\.[0-9]+)?)$`)
 
 // parseQuantile takes the name of a quantile apart.

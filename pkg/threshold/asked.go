@@ -10,20 +10,19 @@ import (
 
 // Asked is what a run is asked to do, as far as that decides which figures it can have.
 type Asked struct {
-	Sends      bool // messages
-	Open       bool // at an arrival rate, and not in iterations
-	Named      bool // and they carry names, so that each copy is known
-	Slow       bool // some clients read slowly
-	Reconnect  bool // streams that end are opened again
-	Affinity   bool // it is to show which backend clients are on
-	Shared     bool // clients may share connections
-	Hold       bool // clients are kept for a while, and nothing is sent
-	Repetition bool // the run is one of several that are alike
+	Sends     bool // messages
+	Open      bool // at an arrival rate, and not in iterations
+	Named     bool // and they carry names, so that each copy is known
+	Slow      bool // some clients read slowly
+	Reconnect bool // streams that end are opened again
+	Affinity  bool // it is to show which backend clients are on
+	Shared    bool // clients may share connections
+	Hold      bool // clients are kept for a while, and nothing is sent
 }
 
-// Anything is what has every figure that there is, but for those that exclude each other.
+// Anything is what has every figure that there is, but for those of the open model.
 func Anything() Asked {
-	return Asked{Sends: true, Named: true, Slow: true, Reconnect: true, Affinity: true, Shared: true, Hold: true, Repetition: true}
+	return Asked{Sends: true, Named: true, Slow: true, Reconnect: true, Affinity: true, Shared: true, Hold: true}
 }
 
 // AskedOf is what was asked of the run of a record.
@@ -32,7 +31,6 @@ func AskedOf(run *result.Run) Asked {
 	return Asked{
 		Sends: run.Delivery != nil, Open: p.Model != nil && *p.Model == "open", Named: p.Payload == nil || *p.Payload == "marker",
 		Slow: p.SlowClients != nil, Reconnect: !p.NoReconnect, Affinity: run.Affinity != nil, Shared: p.HTTP != nil, Hold: p.HoldNS > 0,
-		Repetition: run.Repetition != nil,
 	}
 }
 
@@ -70,7 +68,6 @@ var needs = []need{
 		"connect.connections", "params.streams_per_connection",
 	}},
 	{func(a Asked) bool { return a.Hold }, "clients are not held", "add --hold to sseload connect", []string{"phases.hold."}},
-	{func(a Asked) bool { return a.Repetition }, "runs are not repeated", "", []string{"repetition"}},
 }
 
 // covers reports whether the figure of that full name is one of those that n is about.

@@ -35,8 +35,8 @@ var wholes = []struct {
 	{"machine.memory_total", []string{"machine.memory_used"}},
 }
 
-// wholeOf is the figure that f is a part of.
-func wholeOf(f figure.Figure) (whole figure.Figure, ok bool) {
+// WholeOf is the figure that f is a part of.
+func WholeOf(f figure.Figure) (whole figure.Figure, ok bool) {
 	for _, w := range wholes {
 		for _, part := range w.parts {
 			if f.Name == part || strings.HasSuffix(part, ".") && strings.HasPrefix(f.Name, part) {

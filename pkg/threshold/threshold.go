@@ -183,7 +183,7 @@ func (t *Threshold) parseLimit(value string) (float64, error) {
 		return v, nil
 	}
 	if strings.HasSuffix(value, "%") && t.figure.Unit != figure.Percent {
-		if whole, ok := wholeOf(t.figure); ok {
+		if whole, ok := WholeOf(t.figure); ok {
 			t.whole = &whole
 		}
 	}
@@ -205,7 +205,7 @@ func inContext(err error, before, value string) error {
 	}
 	hint := fmt.Sprintf("write %s, such as '%s %s'", kind, before, example)
 	if f, ok := figure.Lookup(strings.Fields(before)[0]); ok == nil {
-		if whole, ok := wholeOf(f); ok {
+		if whole, ok := WholeOf(f); ok {
 			hint += fmt.Sprintf(", or a share of %s, such as '%s 0.1%%'", whole.Short(), before)
 		}
 	}

@@ -156,7 +156,7 @@ func familyNames() []string {
 	for _, f := range figure.Families() {
 		name := strings.NewReplacer("phases.PHASE", "phases.send").Replace(f.Name)
 		out = append(out, name, strings.Replace(name, "phases.send", "phases.drain", 1), strings.Replace(name, "phases.send", "phases.hold", 1),
-			strings.Replace(name, "sends.", "delivery.sends.", 1), strings.Replace(name, ".max|", ".", 1))
+			strings.Replace(name, ".max|", ".", 1))
 	}
 	return out
 }
@@ -227,7 +227,6 @@ func TestCheck(t *testing.T) {
 		{"slow.p99 < 1s", closed, "such a run has no slow.p99: no client reads slowly"},
 		{"affinity.rooms_split == 0", closed, "such a run has no affinity.rooms_split: it was not asked which backend clients are on"},
 		{"connect.connections < 10", closed, "such a run has no connect.connections: over HTTP/1.1 each client has a connection of its own"},
-		{"repetition < 3", closed, "such a run has no repetition: runs are not repeated"},
 		{"slow.p99 < 1s", Anything(), ""},
 		{"iteration.p99 < 1s", Anything(), ""},
 	} {
@@ -249,10 +248,10 @@ func TestAskedOf(t *testing.T) {
 		t.Errorf("connecting: %+v", got)
 	}
 	run := &result.Run{
-		Delivery: &result.Delivery{}, Affinity: &result.Affinity{}, Repetition: new(1),
+		Delivery: &result.Delivery{}, Affinity: &result.Affinity{},
 		Params: result.Params{Model: new("open"), Payload: new("timestamp"), SlowClients: new(1), NoReconnect: true, HTTP: new("2"), HoldNS: 1},
 	}
-	if got, want := AskedOf(run), (Asked{Sends: true, Open: true, Slow: true, Affinity: true, Shared: true, Hold: true, Repetition: true}); got != want {
+	if got, want := AskedOf(run), (Asked{Sends: true, Open: true, Slow: true, Affinity: true, Shared: true, Hold: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
