@@ -97,16 +97,19 @@ func TestBrokenIsSoInTheEnd(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	thresholds := []Threshold{parse(t, "delivery.p99 < 30ms"), parse(t, "delivery.p50 <= 20ms"), parse(t, "delivery.mean < 20ms"), parse(t, "delivery.max < 60ms"), parse(t, "delivery.p99.9 < 45ms")}
 	said := 0
-	for range 300 {
+	for range 60 {
 		n := 1 + r.IntN(400)
 		scale := 5e6 + r.Float64()*30e6
 		var l metric.Live
 		var h metric.Histogram
 		broken := make([]bool, len(thresholds))
-		for range n {
+		for k := range n {
 			ns := int64(r.ExpFloat64() * scale)
 			l.Record(ns)
 			h.Record(ns)
+			if k%10 != 9 && k != n-1 {
+				continue
+			}
 			at := Standing{MostCopies: int64(n)}
 			l.AddTo(&at.Delivery)
 			for i, th := range thresholds {
@@ -130,7 +133,7 @@ func TestBrokenIsSoInTheEnd(t *testing.T) {
 			}
 		}
 	}
-	if said < 100 {
+	if said < 50 {
 		t.Errorf("only %d were broken", said)
 	}
 }
