@@ -112,13 +112,16 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 		return outcome{err: err}
 	}
 	env := &scenarios.Env{
-		Server: c.server, Profiles: profiles, Observers: metrics.beside(append(s.outputs.live(), s.observers...)),
-		Repeat: int(c.flags.repeat), Repetition: s.repetition,
+		Server: c.server, Profiles: profiles, Repeat: int(c.flags.repeat), Repetition: s.repetition,
+		Observers: c.flags.thresholds.judged(metrics.beside(append(s.outputs.live(), s.observers...))),
 	}
 	all := c.all(at, c.flags.labelsFor(at.local))
 	foresee(s.observers, all)
 	defer a.screen.clear()
 	runs, err := scenarios.Series(ctx, env, all)
+	if errors.Is(err, scenarios.ErrCalledOff) {
+		err = endedBy(err, runs)
+	}
 	if len(runs) == 0 {
 		return outcome{err: err, profiles: profiles}
 	}
@@ -141,6 +144,9 @@ func (c *campaign) conclude(a *App, did outcome) error {
 		if text, ok := s.lastSaid(did.err); ok {
 			a.note("%s", text)
 		}
+	}
+	if did.err == nil {
+		did.err = failed(runs)
 	}
 	if did.err == nil && c.flags.strict {
 		return trusted(runs)

@@ -89,9 +89,9 @@ func splitCells(line string) []string {
 // verdictStyle is the style of the verdict on a threshold.
 func verdictStyle(row []string, column int) Style {
 	switch row[column] {
-	case "FAILED":
+	case notHeld:
 		return Bad
-	case "unknown":
+	case notKnown:
 		return Doubt
 	}
 	return Normal

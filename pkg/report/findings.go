@@ -46,6 +46,14 @@ func (findings) Render(w io.Writer, f *result.File, o Options) error {
 			details[i] = o.paintTable(details[i], detailStyle)
 		}
 		blocks = append(blocks, details...)
+		thresholds, err := t.thresholds(o.Width, plain)
+		if err != nil {
+			return err
+		}
+		for i := range thresholds {
+			thresholds[i] = o.paintTable(thresholds[i], verdictStyle)
+		}
+		blocks = append(blocks, thresholds...)
 		backends, err := t.backends(o.Width, plain)
 		if err != nil {
 			return err

@@ -227,7 +227,7 @@ func thresholdTable(f *result.File) (string, error) {
 				if held {
 					mark = "✅ held"
 				}
-				g.rows = append(g.rows, []string{mark, names[i], v.Threshold, actual(&v)})
+				g.rows = append(g.rows, []string{mark, names[i], v.Threshold, Actual(&v)})
 			}
 		}
 	}

@@ -11,8 +11,8 @@ import (
 )
 
 func TestJudgedGolden(t *testing.T) {
-	for format, golden := range map[string]string{"junit": "judged.junit.xml", "github": "judged.github.md"} {
-		got := render(t, format, judged(), Options{})
+	for format, golden := range map[string]string{"junit": "pipeline.junit.xml", "github": "pipeline.github.md"} {
+		got := render(t, format, pipeline(), Options{})
 		golden = filepath.Join("testdata", golden)
 		if *update {
 			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
@@ -30,12 +30,12 @@ func TestJudgedGolden(t *testing.T) {
 }
 
 func TestHeadlines(t *testing.T) {
-	held := judged()
+	held := pipeline()
 	held.Runs = held.Runs[:1]
-	one := judged()
+	one := pipeline()
 	one.Runs = one.Runs[:1]
 	one.Runs[0].Thresholds = one.Runs[0].Thresholds[:1]
-	lossy := judged()
+	lossy := pipeline()
 	lossy.Runs = lossy.Runs[1:]
 	lossy.Runs[0].Thresholds = lossy.Runs[0].Thresholds[2:4]
 	stopped := roomsOne()
@@ -46,7 +46,7 @@ func TestHeadlines(t *testing.T) {
 		file *result.File
 		want string
 	}{
-		"failed":     {judged(), "### ❌ sseload rooms: 3 of 12 thresholds failed\n\n2 runs of the bundled server"},
+		"failed":     {pipeline(), "### ❌ sseload rooms: 3 of 12 thresholds failed\n\n2 runs of the bundled server"},
 		"held":       {held, "### ✅ sseload rooms: all 6 thresholds held\n\n1 run of the bundled server"},
 		"one":        {one, "### ✅ sseload rooms: the threshold held\n"},
 		"remarks":    {lossy, "### ⚠️ sseload rooms: both thresholds held, with remarks\n"},
@@ -66,7 +66,7 @@ func TestHeadlines(t *testing.T) {
 
 // What failed stands above what held.
 func TestFailedThresholdsComeFirst(t *testing.T) {
-	out := render(t, "github", judged(), Options{})
+	out := render(t, "github", pipeline(), Options{})
 	if n := strings.Count(out, "| ❌ failed | "); n != 3 {
 		t.Errorf("%d failed thresholds are shown, not 3", n)
 	}
@@ -117,13 +117,13 @@ func TestSummaryKeepsItsLimit(t *testing.T) {
 func TestCharts(t *testing.T) {
 	block := regexp.MustCompile("(?s)\n\n```mermaid\n(.*?)```\n")
 	series := regexp.MustCompile(`(?m)^  (?:line|bar) \[([0-9., ]+)\]$`)
-	gap := judged()
+	gap := pipeline()
 	gap.Runs = gap.Runs[:1]
 	gap.Runs[0].Samples[4].LatencyP50NS, gap.Runs[0].Samples[4].LatencyP99NS = nil, nil
-	long := judged()
+	long := pipeline()
 	long.Runs = long.Runs[:1]
 	long.Runs[0].Samples = secondly(100, 2*ms)
-	single := judged()
+	single := pipeline()
 	single.Runs = single.Runs[:1]
 	crowd := roomsMatrix()
 	crowd.Runs = append(crowd.Runs, crowd.Runs[0])

@@ -129,7 +129,7 @@ func TestPercentileDistribution(t *testing.T) {
 
 func TestPartsHaveNamesOfTheirOwn(t *testing.T) {
 	fs := fixtures()
-	fs["judged"] = judged()
+	fs["pipeline"] = pipeline()
 	safe := regexp.MustCompile(`^[A-Za-z0-9.@-]+$`)
 	for name, f := range fs {
 		parts, err := hgrm{}.Parts(f)

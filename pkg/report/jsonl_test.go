@@ -32,7 +32,7 @@ func TestLinesKeepTheirSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	fs := fixtures()
-	fs["judged"] = judged()
+	fs["pipeline"] = pipeline()
 	lines := 0
 	for name, f := range fs {
 		want := len(f.Runs)

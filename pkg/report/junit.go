@@ -175,11 +175,11 @@ func verdictCase(v *result.Verdict) junitCase {
 	c := junitCase{Name: clean(v.Threshold), Time: junitSeconds(0)}
 	switch {
 	case v.Held:
-		c.Out = v.Figure + " was " + actual(v)
+		c.Out = v.Figure + " was " + Actual(v)
 	case v.Actual == nil:
 		c.Failure = explained("failure", "threshold", v.Figure+" is not known: the run did not get to measure it, or has no such figure")
 	default:
-		c.Failure = explained("failure", "threshold", fmt.Sprintf("%s was %s, the limit is %s", v.Figure, actual(v), inUnit(v.Limit, v.Unit)))
+		c.Failure = explained("failure", "threshold", fmt.Sprintf("%s was %s, the limit is %s", v.Figure, Actual(v), Amount(v.Limit, v.Unit)))
 	}
 	c.Out = clean(c.Out)
 	return c

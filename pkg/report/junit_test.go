@@ -56,7 +56,7 @@ func readJUnit(t *testing.T, f *result.File) parsedSuites {
 // reader that tells them apart by class and name.
 func TestJUnitAddsUp(t *testing.T) {
 	fs := fixtures()
-	fs["judged"] = judged()
+	fs["pipeline"] = pipeline()
 	for name, f := range fs {
 		all := readJUnit(t, f)
 		if len(all.Suites) != len(f.Runs) {
@@ -114,7 +114,7 @@ func TestJUnitOutcomes(t *testing.T) {
 		file *result.File
 		want []string
 	}{
-		{"judged", judged(), []string{
+		{"pipeline", pipeline(), []string{
 			"failure smoke & <fire>: rooms 600 × 10, repetition 2: delivery.p99 < 5ms: delivery.latency.p99 was 8.00 ms, the limit is 5.00 ms",
 			"failure smoke & <fire>: rooms 600 × 10, repetition 2: delivery.lost == 0: delivery.lost was 3, the limit is 0",
 			"failure smoke & <fire>: rooms 600 × 10, repetition 2: generator.read_lag.p99 < 1ms: generator.read_lag.p99 is not known: the run did not get to measure it, or has no such figure",

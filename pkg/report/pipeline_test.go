@@ -2,9 +2,9 @@ package report
 
 import "github.com/sseload/sseload/pkg/result"
 
-// judged has runs with thresholds: of every unit, some of which failed, in a series
+// pipeline has runs with thresholds: of every unit, some of which failed, in a series
 // that was repeated, of a plan.
-func judged() *result.File {
+func pipeline() *result.File {
 	f := file("rooms", "-c", "600", "-n", "10", "--threshold", "delivery.p99 < 5ms")
 	for i, p50 := range []int64{412 * us, 2 * ms} {
 		run := roomsRun(600, 10, p50, 3*s)
