@@ -3,7 +3,6 @@ package plan
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -71,17 +70,14 @@ func document(file string, text []byte) (*node, error) {
 	if err := plain(file, tokens); err != nil {
 		return nil, err
 	}
-	parsed, err := parse(tokens)
-	if err != nil {
+	root, err := tree(file, tokens)
+	if mistake := (*Error)(nil); err != nil && !errors.As(err, &mistake) {
 		return nil, syntax(file, text, err)
 	}
-	if len(parsed.Docs) > 1 {
-		return nil, place(file, parsed.Docs[1].GetToken()).wrong("take the line --- out", "a plan is one document, and here a second one begins")
-	}
-	if len(parsed.Docs) == 0 || parsed.Docs[0].Body == nil || parsed.Docs[0].Body.Type() == ast.CommentType {
+	if root == nil && err == nil {
 		return nil, begin.wrong("write a list of steps, such as steps: [{command: connect, clients: 1000}]", "the plan is empty")
 	}
-	return reader{file}.node(parsed.Docs[0].Body)
+	return root, err
 }
 
 // invalid finds the first byte that is not UTF-8.
@@ -107,10 +103,19 @@ func invalid(text []byte) (Place, bool) {
 
 // plain refuses what plans do not have, and what would keep the parser busy.
 func plain(file string, tokens token.Tokens) error {
-	var depth, onALine, line int
+	var depth, onALine, line, contents int
 	for _, t := range tokens {
 		at := place(file, t)
+		if t.Type != token.CommentType {
+			contents++
+		}
 		switch t.Type {
+		case token.DocumentHeaderType:
+			if contents > 1 {
+				return at.wrong("take the line --- out", "a plan is one document, and here a second one begins")
+			}
+		case token.DocumentEndType:
+			return at.wrong("take the line ... out", "a plan is one document, to its end")
 		case token.AnchorType, token.AliasType, token.MergeKeyType:
 			return at.wrong("use a variable, a target or defaults for what several steps have in common", "plans have no anchors and aliases")
 		case token.TagType:
@@ -140,15 +145,24 @@ func plain(file string, tokens token.Tokens) error {
 	return nil
 }
 
-// parse is the parser's, whose panics would be faults of it, and are the input's all the
-// same.
-func parse(tokens token.Tokens) (file *ast.File, err error) {
+// tree is what the parser makes of tokens; nil when there is nothing. Panics would be
+// faults of the parser, and are the input's all the same.
+func tree(file string, tokens token.Tokens) (root *node, err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			file, err = nil, fmt.Errorf("not YAML: %v", p)
+		if recover() != nil {
+			root, err = nil, errors.New("not YAML")
 		}
 	}()
-	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	parsed, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range parsed.Docs {
+		if d.Body != nil && d.Body.Type() != ast.CommentType {
+			return reader{file}.node(d.Body)
+		}
+	}
+	return nil, nil //nolint:nilnil // nothing is there, which is no fault of the text
 }
 
 // syntax is the error of text that is no YAML.
