@@ -31,6 +31,8 @@ type Env struct {
 	Profiles *Profiles
 	// Observers are told of each run, in this order.
 	Observers []Observer
+	// Step is as in [result.Run]; empty: the runs are of no plan.
+	Step string
 
 	going Going // what [Series] knows of the run
 }

@@ -193,7 +193,7 @@ Without a URL it brings its own server.`,
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on stderr")
 	root.AddCommand(
 		a.connectCommand().Command, a.roomsCommand().Command, a.tailCommand(), a.serveCommand(),
-		a.doctorCommand(), a.reportCommand(), a.versionCommand(),
+		a.doctorCommand(), a.reportCommand(), a.versionCommand(), a.runCommand(),
 	)
 	completeCobrasOwn(root)
 	return root

@@ -66,7 +66,7 @@ func (c *campaign) execute(parent context.Context, a *App) error {
 	defer outputs.close()
 	ctx, stop := a.interruptible(parent, "interrupted: ending the run, press Ctrl-C again to leave at once")
 	defer stop()
-	did := c.perform(ctx, a, setting{redacted(a.Args), outputs, a.observers()})
+	did := c.perform(ctx, a, setting{command: redacted(a.Args), outputs: outputs, observers: a.observers()})
 	if errors.Is(did.err, load.ErrNoneOpened) && did.file != nil && len(did.file.Runs) == 1 {
 		outputs = outputs.files() // on the terminal the error says it all
 	}
@@ -86,6 +86,7 @@ type setting struct {
 	command   []string // what the record says made it
 	outputs   outputs  // beside which profiles go
 	observers []scenarios.Observer
+	step      string // the plan's step that the campaign is; empty: none
 }
 
 // perform makes the runs.
@@ -103,6 +104,7 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 		return outcome{err: err}
 	}
 	env := &scenarios.Env{Server: c.server, Profiles: profiles, Observers: s.observers}
+	env.Step = s.step
 	runs, err := scenarios.Series(ctx, env, c.all(at, c.flags.labelsFor(at.local)))
 	if len(runs) == 0 {
 		return outcome{err: err, profiles: profiles}

@@ -52,6 +52,7 @@ type Setting struct {
 	Values []Text
 	List   bool // it was written as a list, be it of one
 	Origin Origin
+	Target string // the target's name, of a setting of one
 }
 
 // Origin is which part of a plan a setting comes from.
@@ -160,6 +161,9 @@ func (r *planReader) targets(n *node) error {
 		settings, err := r.settings(f.value, OfTarget)
 		if err != nil {
 			return err
+		}
+		for i := range settings {
+			settings[i].Target = f.key
 		}
 		r.plan.Targets = append(r.plan.Targets, Target{Name: f.key, Place: f.at, Settings: settings})
 	}

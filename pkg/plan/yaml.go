@@ -23,8 +23,8 @@ const (
 	mostOnALine  = 8
 )
 
-// mostKeys is how many keys a map of a plan may have, more than there are settings.
-const mostKeys = 200
+// MaxKeys is how many keys a map of a plan may have, more than there are settings.
+const MaxKeys = 200
 
 type kind int
 
@@ -233,8 +233,8 @@ func (r reader) node(n ast.Node) (*node, error) {
 }
 
 func (r reader) mapping(at Place, values []*ast.MappingValueNode) (*node, error) {
-	if len(values) > mostKeys {
-		return nil, at.wrong("split the plan", "more than %d keys in one map", mostKeys)
+	if len(values) > MaxKeys {
+		return nil, at.wrong("split the plan", "more than %d keys in one map", MaxKeys)
 	}
 	out := &node{kind: mapping, at: at}
 	first := map[string]int{}

@@ -85,7 +85,7 @@ func TestCodeSpanAndShellWords(t *testing.T) {
 			t.Errorf("codeSpan(%q) = %q, want %q", in, got, want)
 		}
 	}
-	if got, want := shellWords([]string{"sseload", "-c", "1,2", "", "a b", "it's", "$HOME", "http://h/?a=1&b={room}"}),
+	if got, want := ShellWords([]string{"sseload", "-c", "1,2", "", "a b", "it's", "$HOME", "http://h/?a=1&b={room}"}),
 		`sseload -c 1,2 '' 'a b' 'it'\''s' '$HOME' 'http://h/?a=1&b={room}'`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
