@@ -89,6 +89,7 @@ func (m *schemaMaker) plan() schema {
 		},
 	}
 	m.flags["output"] = annotated(outputSchema(), "where the step's own results go, beside those of all steps together: FORMAT=PATH")
+	m.flags[variableName] = annotated(schema{"type": "string", "pattern": variablePattern}, "a text with a variable, ${NAME} or ${NAME:-fallback}")
 	out["$defs"] = m.flags
 	return out
 }
@@ -231,7 +232,11 @@ func scalarOrList(values ...schema) schema {
 	return schema{"anyOf": append(slices.Clone(one), schema{"type": "array", "minItems": 1, "items": schema{"anyOf": one}})}
 }
 
-func variable() schema { return schema{"type": "string", "pattern": variablePattern} }
+// variable is a text that holds a variable, whatever it stands for.
+func variable() schema { return schema{"$ref": "#/$defs/" + variableName} }
+
+// variableName is no name that a flag can have.
+const variableName = "$variable"
 
 // object is a map that has these keys and no others.
 func object(properties schema) schema {
