@@ -123,13 +123,37 @@ func tables(f *result.File) []table {
 	return out
 }
 
+// step is the name of the run's step of a plan, to stand before what else it is called,
+// where a run of another step would be called the same; else empty.
+func (t table) step(run *result.Run) string {
+	if run.Step == nil {
+		return ""
+	}
+	alike := func(a, b *result.Run) bool {
+		return a.Params.Clients == b.Params.Clients && open(a) == open(b) &&
+			same(iterations(a), iterations(b)) && same(a.Params.Rate, b.Params.Rate)
+	}
+	if t.any(func(other *result.Run) bool { return alike(run, other) && !same(run.Step, other.Step) }) {
+		return *run.Step + ": "
+	}
+	return ""
+}
+
+// same reports whether two values that may be unknown are the same.
+func same[T comparable](a, b *T) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
 // nameRows calls each run by what distinguishes it: clients, or clients and
 // iterations or the arrival rate, and a number where that is not enough.
 func (t table) nameRows() {
 	times := map[string]int{}
 	for i := range t.rows {
 		r := &t.rows[i]
-		r.name = strconv.Itoa(r.run.Params.Clients)
+		r.name = t.step(r.run) + strconv.Itoa(r.run.Params.Clients)
 		if n := iterations(r.run); t.rooms && n != nil {
 			r.name += " × " + strconv.Itoa(*n)
 		}

@@ -3,6 +3,8 @@ package report
 import (
 	"strings"
 	"testing"
+
+	"github.com/sseload/sseload/pkg/result"
 )
 
 func TestGridRender(t *testing.T) {
@@ -100,5 +102,24 @@ func TestShortened(t *testing.T) {
 		if got := shortened(name); got != want || len([]rune(got)) > longestBackend {
 			t.Errorf("%q becomes %q, want %q", name, got, want)
 		}
+	}
+}
+
+// Runs of several steps are told apart by the steps' names, but only where nothing else
+// does.
+func TestStepsHaveNames(t *testing.T) {
+	var f result.File
+	for _, r := range []struct {
+		step    *string
+		clients int
+	}{{new("old"), 600}, {new("new"), 600}, {new("old"), 700}, {new("new"), 800}, {nil, 600}, {nil, 700}} {
+		f.Runs = append(f.Runs, result.Run{Scenario: "connect", Params: result.Params{Clients: r.clients}, Step: r.step})
+	}
+	var names []string
+	for _, r := range tables(&f)[0].rows {
+		names = append(names, r.name)
+	}
+	if got, want := strings.Join(names, ", "), "old: 600, new: 600, old: 700, 800, 600, 700"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
