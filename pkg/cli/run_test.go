@@ -45,8 +45,6 @@ func dryRun(t *testing.T, text string, env map[string]string, more ...string) (c
 
 // planMistakes are plans with a mistake in each. Those that a schema can see are seen
 // by that of plans too.
-//
-//nolint:gochecknoglobals // a constant table
 var planMistakes = []struct {
 	name, text, want, hint string
 	unseen                 bool // by the schema
@@ -137,8 +135,6 @@ func TestPlanMistakes(t *testing.T) {
 }
 
 // goodPlans say in one way or another all that plans can say.
-//
-//nolint:gochecknoglobals // a constant table
 var goodPlans = map[string]string{
 	"least":     "steps: [{command: connect}]",
 	"values":    "steps:\n- {command: rooms, clients: 100, timeout: 10s, http: 1.1, senders: 1, payload-size: 4KiB, slow-clients: 5%, slow-rate: 1KiB/s, strict: true, connect-rate: 500/s}",
@@ -453,5 +449,34 @@ func TestPlanText(t *testing.T) {
 		if _, _, err := planText(name); err == nil || !strings.Contains(hintOf(err), want) {
 			t.Errorf("%s: %v, hint %q, want %q", name, err, hintOf(err), want)
 		}
+	}
+}
+
+// TestPlansPage takes the example of docs/plans.md to the binder and to the schema, and
+// expects --dry-run to say what the page says.
+func TestPlansPage(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "plans.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := strings.ReplaceAll(string(data), "\r\n", "\n")
+	block := func(kind string) string {
+		_, behind, found := strings.Cut(page, "\n```"+kind+"\n")
+		text, _, closed := strings.Cut(behind, "```\n")
+		if !found || !closed {
+			t.Fatalf("the page has no block of %s", kind)
+		}
+		return text
+	}
+	text := block("yaml")
+	if err := resolvedPlanSchema(t).Validate(asJSON(t, text)); err != nil {
+		t.Error(err)
+	}
+	code, stdout, stderr := dryRun(t, text, nil, "--var", "CLIENTS=60", "--set", "timeout=5s")
+	if code != exitOK {
+		t.Fatal(stderr)
+	}
+	if want := block("text"); !strings.Contains(strings.ReplaceAll(stdout, "p.yaml", "plan.yaml"), want) {
+		t.Errorf("it says\n%s\nthe page has\n%s", stdout, want)
 	}
 }
