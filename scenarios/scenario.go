@@ -59,8 +59,8 @@ type Going struct {
 	Progress  func() Progress
 	Latencies func() load.Latencies
 	// CallOff ends the run early, and the series with it. Its record is then marked as
-	// aborted, with the reason. It may be called from any goroutine, and has no effect
-	// once the run is over.
+	// aborted, with the reason. It may be called from any goroutine. Once the run is over
+	// it ends the series alone, until the run's End has returned.
 	CallOff func(reason string)
 }
 
@@ -95,6 +95,8 @@ type Progress struct {
 	Iteration  int
 	Iterations int // 0: not bounded
 	Elapsed    time.Duration
+	// Total is what the run's total is by now, as in [result.Run].
+	Total time.Duration
 	// PhaseElapsed is how long the phase has been under way, and PhaseLasts how long it
 	// takes; 0: that is not known before.
 	PhaseElapsed, PhaseLasts time.Duration
@@ -153,6 +155,9 @@ func runOne(ctx context.Context, env *Env, s Scenario, number, of int) (*result.
 		for _, o := range env.Observers {
 			o.End(run)
 		}
+	}
+	if cause := context.Cause(ctx); err == nil && errors.Is(cause, ErrCalledOff) {
+		err = cause // the run had come to its end by then, but the series ends with it
 	}
 	return run, err
 }

@@ -166,7 +166,7 @@ func (s *session) progress() Progress {
 		Elapsed: time.Since(s.begun), Live: s.people.Live(), MostCopies: s.mostCopies,
 	}
 	if phase := s.phase.Load(); phase != nil {
-		p.Phase, p.PhaseElapsed, p.PhaseLasts = phase.name, time.Since(phase.began), phase.lasts
+		p.Phase, p.PhaseElapsed, p.PhaseLasts, p.Total = phase.name, time.Since(phase.began), phase.lasts, phase.total()
 	}
 	return p
 }
@@ -176,6 +176,17 @@ type phase struct {
 	name  string
 	began time.Time
 	lasts time.Duration // as in [Progress]
+
+	before time.Duration // the run's total when it began
+	still  bool          // the total does not grow any more, or not meanwhile
+}
+
+// total is the run's total by now.
+func (p *phase) total() time.Duration {
+	if p.still {
+		return p.before
+	}
+	return p.before + time.Since(p.began)
 }
 
 // enter ends the phase under way, if there is one, and begins the next. A drain is
@@ -188,7 +199,11 @@ func (s *session) enter(ctx context.Context, name string, lasts time.Duration) {
 }
 
 func (s *session) begin(name string, lasts time.Duration) {
-	s.phase.Store(&phase{name, time.Now(), lasts})
+	next := &phase{name: name, began: time.Now(), lasts: lasts, still: name == phaseProfile}
+	if last := s.phase.Load(); last != nil {
+		next.before = last.total()
+	}
+	s.phase.Store(next)
 	s.watcher.Phase(name)
 }
 
@@ -225,6 +240,9 @@ func (s *session) close(ctx context.Context, why error, mainPhase string) (*resu
 		why = cause
 	}
 	total := time.Duration(s.people.Clock().Now()-s.dialing) - s.paused
+	last := *s.phase.Load()
+	last.before, last.still = total, true
+	s.phase.Store(&last)
 	seen := s.watcher.Stop()
 	s.people.Settle(context.WithoutCancel(ctx), settleQuiet, settleMost)
 	if why == nil && mainPhase == phaseSend {

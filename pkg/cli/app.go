@@ -22,6 +22,7 @@ const (
 	exitOK          = 0
 	exitError       = 1
 	exitUsage       = 2
+	exitThreshold   = 3
 	exitOverloaded  = 4
 	exitInterrupted = 130
 )
@@ -66,12 +67,18 @@ func (a *App) report(err error) int {
 	if errors.Is(err, context.Canceled) {
 		return exitInterrupted
 	}
+	if list := new(figureList); errors.As(err, &list) {
+		return a.printFigures(list)
+	}
 	a.tell("error: %s", oneLine(err.Error()))
 	if hint := hintOf(err); hint != "" {
 		a.tell("hint: %s", oneLine(hint))
 	}
 	if errors.As(err, new(*usageError)) {
 		return exitUsage
+	}
+	if errors.As(err, new(*thresholdError)) {
+		return exitThreshold
 	}
 	if errors.As(err, new(*overloadError)) {
 		return exitOverloaded

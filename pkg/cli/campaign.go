@@ -103,9 +103,12 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
-	env := &scenarios.Env{Server: c.server, Profiles: profiles, Observers: s.observers}
+	env := &scenarios.Env{Server: c.server, Profiles: profiles, Observers: c.flags.thresholds.judged(s.observers)}
 	env.Step = s.step
 	runs, err := scenarios.Series(ctx, env, c.all(at, c.flags.labelsFor(at.local)))
+	if errors.Is(err, scenarios.ErrCalledOff) {
+		err = endedBy(err, runs)
+	}
 	if len(runs) == 0 {
 		return outcome{err: err, profiles: profiles}
 	}
@@ -126,6 +129,9 @@ func (c *campaign) conclude(a *App, did outcome) error {
 	a.tellProfiles(did.profiles, runs)
 	if b, ok := c.server.(*bundled); ok && errors.Is(did.err, load.ErrGone) {
 		a.note("the bundled server's last words: %s", oneLine(cmp.Or(strings.TrimSpace(b.said.String()), "none")))
+	}
+	if did.err == nil {
+		did.err = failed(runs)
 	}
 	if did.err == nil && c.flags.strict {
 		return trusted(runs)

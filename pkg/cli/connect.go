@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sseload/sseload/pkg/result"
+	"github.com/sseload/sseload/pkg/threshold"
 	"github.com/sseload/sseload/scenarios"
 )
 
@@ -29,7 +30,9 @@ text/event-stream. Without a URL the bundled server is started for each run.`,
 		Args: atMostOneURL,
 	}
 	flags := cmd.Flags()
-	o.load.add(flags, "for a client to open")
+	most := threshold.Anything()
+	most.Sends = false
+	o.load.add(flags, "for a client to open", most)
 	flags.DurationVar(&o.hold, "hold", 0, "keep the clients this long and count those that are dropped")
 	return a.typed(loadCommand{Command: cmd, prepare: func(args []string) (*campaign, error) { return o.prepare(a, args) }})
 }
@@ -40,6 +43,11 @@ func (o *connectOptions) prepare(a *App, args []string) (*campaign, error) {
 	}
 	if o.hold < 0 {
 		return nil, usagef("write for example --hold 30s", "--hold: %s is less than nothing", o.hold)
+	}
+	asked := o.load.figures()
+	asked.Hold = o.hold > 0
+	if err := o.load.thresholds.check(asked); err != nil {
+		return nil, err
 	}
 	server, _, err := o.load.server(a, args, true, &sendFlags{})
 	if err != nil {

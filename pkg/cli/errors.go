@@ -39,6 +39,15 @@ func (e *overloadError) Error() string { return e.err.Error() }
 // Hint is what to do about it.
 func (e *overloadError) Hint() string { return e.hint }
 
+// thresholdError says that a threshold failed: exit code 3.
+type thresholdError struct {
+	text  string
+	cause error // what ended the series, if that was done; else nil
+}
+
+func (e *thresholdError) Error() string { return e.text }
+func (e *thresholdError) Unwrap() error { return e.cause }
+
 // hinted is an error with a remedy.
 type hinted struct {
 	err  error

@@ -17,6 +17,7 @@ import (
 	"github.com/sseload/sseload/pkg/sse"
 	"github.com/sseload/sseload/pkg/stream"
 	"github.com/sseload/sseload/pkg/target"
+	"github.com/sseload/sseload/pkg/threshold"
 	"github.com/sseload/sseload/scenarios"
 	"github.com/sseload/sseload/testserver"
 )
@@ -145,6 +146,7 @@ type loadFlags struct {
 	affinity  affinityFlags
 	strict    bool
 
+	thresholds  thresholdFlags
 	noReconnect bool
 	jitter      jitter
 	flags       *pflag.FlagSet // to see which were set
@@ -159,7 +161,8 @@ const connecting = 384
 // beyond 32 that they have not accepted yet.
 const connectingQUIC = 32
 
-func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
+// add adds the flags. figures is the most that a run of the command can be asked for.
+func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string, figures threshold.Asked) {
 	*f = loadFlags{clients: counts{1000}, roomSize: 6, connectConcurrency: connecting, streamsPerConnection: 1, workers: 1, labels: labels{}, flags: flags}
 	flags.VarP(&f.clients, "clients", "c", "number of EventSource clients; a list makes a series of runs, and three sizes show what one more costs")
 	flags.Var(&f.roomSize, "room-size", "clients a room; client i is in room i / N")
@@ -178,6 +181,8 @@ func (f *loadFlags) add(flags *pflag.FlagSet, timeoutFor string) {
 	flags.Var(&f.faults, "fault", "something for the bundled server to do wrong, such as drop,every=7; see sseload serve --help")
 	flags.BoolVar(&f.strict, "strict", false, "exit with 4 when the generator was overloaded, so that a run cannot be trusted")
 	flags.Var(&f.labels, "label", "what the tables say of the run: machine=…, type=…, env=…, or names of your own")
+	f.thresholds.add(flags, figures)
+	f.thresholds.addAbort(flags, figures)
 	addOutputFlag(flags, &f.outputs)
 	f.profile.add(flags)
 	f.affinity.add(flags)
@@ -199,6 +204,14 @@ func (f *loadFlags) check() error {
 		return err
 	}
 	return f.streamFlags.check()
+}
+
+// figures is what the flags ask of a run, as far as its figures depend on it.
+func (f *loadFlags) figures() threshold.Asked {
+	return threshold.Asked{
+		Named: true, Reconnect: !f.noReconnect, Affinity: f.affinity.affinity().By != load.NoAffinity,
+		Shared: target.Version(f.request.http) != target.HTTP1,
+	}
 }
 
 // asked is what the flags ask of each scenario of n clients.

@@ -288,7 +288,11 @@ func (b *binder) try(c *loadCommand, set plan.Setting) error {
 	}
 	for i, v := range set.Values {
 		before := f.Value.String()
-		if err := setFlag(c.Flags(), f, set.Key, v.Value); err != nil {
+		err := setFlag(c.Flags(), f, set.Key, v.Value)
+		if errors.As(err, new(*figureList)) {
+			return mistake(v.Place, "sseload "+c.Name()+" --"+set.Key+" "+v.Value+" prints them", "%s=%s: no threshold, but what asks for the names of figures", set.Key, v.Value)
+		}
+		if err != nil {
 			return placed(v.Place, err)
 		}
 		if emptied(f) {

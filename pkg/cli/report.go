@@ -7,17 +7,20 @@ import (
 
 	"github.com/sseload/sseload/pkg/cost"
 	"github.com/sseload/sseload/pkg/result"
+	"github.com/sseload/sseload/pkg/threshold"
 )
 
 func (a *App) reportCommand() *cobra.Command {
 	var specs []string
+	var thresholds thresholdFlags
 	cmd := &cobra.Command{
 		Use:   "report FILE...",
 		Short: "Render saved records again in any format",
 		Long: `Reads records that a run saved with -o json=FILE and renders them. Several files
 become one record: their runs stand in one table in the order of the files.`,
 		Example: `  sseload report run.json
-  sseload report before.json after.json -o markdown=both.md -o csv`,
+  sseload report before.json after.json -o markdown=both.md -o csv
+  sseload report run.json --threshold 'delivery.lost == 0'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("save one with -o json=FILE", "%s needs a file", cmd.CommandPath())
@@ -46,9 +49,10 @@ become one record: their runs stand in one table in the order of the files.`,
 				return err
 			}
 			merged.Costs = cost.Of(merged)
-			return outputs.render(merged)
+			return thresholds.rejudge(merged.Runs, func() error { return outputs.render(merged) })
 		},
 	}
+	thresholds.add(cmd.Flags(), threshold.Anything())
 	addOutputFlag(cmd.Flags(), &specs)
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/sseload/sseload/pkg/load"
 	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/pkg/target"
+	"github.com/sseload/sseload/pkg/threshold"
 	"github.com/sseload/sseload/scenarios"
 )
 
@@ -51,7 +52,7 @@ due. Without a URL the bundled server is started for each run.`,
 	}
 	o = roomsOptions{iterations: counts{1}, slowRate: 1 << 10}
 	flags := cmd.Flags()
-	o.load.add(flags, "for a client to open, for a send, and for the copies that an iteration, or the end of the sending, waits for")
+	o.load.add(flags, "for a client to open, for a send, and for the copies that an iteration, or the end of the sending, waits for", threshold.Anything())
 	o.send.add(flags)
 	flags.VarP(&o.iterations, "iterations", "n", "messages that each sender sends; a list makes a series of runs")
 	flags.Var(&o.rates, "rate", "open model: messages per second over all senders, for --duration; a list makes a series of runs")
@@ -104,7 +105,10 @@ func (o *roomsOptions) check() error {
 	if o.duration > 0 && !o.load.flags.Changed("iterations") {
 		o.iterations = counts{0}
 	}
-	return nil
+	asked := o.load.figures()
+	asked.Sends, asked.Open, asked.Slow = true, len(o.rates) > 0, o.slowClients != (part{})
+	asked.Named = load.PayloadKind(o.payload) == load.Marker
+	return o.load.thresholds.check(asked)
 }
 
 // checkModel finds flags of one model beside those of the other.

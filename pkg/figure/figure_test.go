@@ -89,6 +89,14 @@ func TestLookupUnknown(t *testing.T) {
 	for name, nearest := range map[string]string{
 		"delivery.p9x": "delivery.p90", "delivery.lots": "delivery.lost", "delivery.latency.p9x": "delivery.p90",
 		"conect.failed": "connect.failed", "": "", "delivery.p101": "delivery.p50", "phases.send": "", "samples.open.sum": "",
+
+		"p99": "delivery.p99", "p99.95": "delivery.p99.95", "lost": "delivery.lost", "failed": "connect.failed", "cpu": "target.cpu", "rss": "target.rss",
+		"latency": "delivery.p99", "delivery": "delivery.p99", "connect.open": "connect.open.p99", "delivery.latency.p99_ns": "delivery.p99",
+		"latency.avg": "delivery.mean", "delivery.median": "delivery.p50", "latency_p99": "delivery.p99", "p(95)": "delivery.p95",
+		"connect.errors": "connect.failed", "send.errors": "sends.failed", "errors": "connect.failed", "delivery.duplicates": "delivery.duplicate",
+		"server.memory": "target.rss", "server_cpu": "target.cpu", "delivery.missing": "delivery.lost", "Delivery.P99": "delivery.p99",
+		"delivery.throughput": "delivery.rate", "connect.time": "connect.elapsed", "connect.disconnects": "connect.dropped",
+		"target.cpu_percent": "target.cpu",
 	} {
 		_, err := Lookup(name)
 		var unknown *UnknownError
@@ -125,7 +133,7 @@ func TestParseValue(t *testing.T) {
 	}{
 		{"100ms", Nanoseconds, 1e8}, {"100 ms", Nanoseconds, 1e8}, {"1.5s", Nanoseconds, 1.5e9}, {"20µs", Nanoseconds, 2e4}, {"20us", Nanoseconds, 2e4},
 		{"0", Nanoseconds, 0}, {"0", Bytes, 0}, {"64MiB", Bytes, 64 << 20}, {"1.5 kB", Bytes, 1500}, {"90%", Percent, 90}, {"90.5 %", Percent, 90.5},
-		{"500/s", PerSecond, 500}, {"500", PerSecond, 500}, {"3", Count, 3}, {"1e3", Count, 1000},
+		{"500/s", PerSecond, 500}, {"500", PerSecond, 500}, {"60/m", PerSecond, 1}, {"1KB", Bytes, 1000}, {"3", Count, 3}, {"1e3", Count, 1000},
 	} {
 		if got, err := ParseValue(test.text, test.unit); err != nil || got != test.want {
 			t.Errorf("%q in %s is %v, %v; want %v", test.text, test.unit, got, err, test.want)
@@ -146,6 +154,44 @@ func TestParseValue(t *testing.T) {
 		var value *ValueError
 		if !errors.As(err, &value) || err.Error() != test.want || value.Hint() == "" {
 			t.Errorf("%q in %s: %v, want %s", test.text, test.unit, err, test.want)
+		}
+	}
+}
+
+// Figures of families are found once their words are filled in.
+func TestFamilies(t *testing.T) {
+	fill := strings.NewReplacer("CLASS", "refused", "PHASE", "send", "max|min|mean|last", "max")
+	families := Families()
+	for _, f := range families {
+		name := fill.Replace(f.Name)
+		found, err := Lookup(name)
+		if err != nil || found.Unit != f.Unit || name == f.Name {
+			t.Errorf("%s of %s is %s in %s, %v; want %s", name, f.Name, found.Name, found.Unit, err, f.Unit)
+		}
+	}
+	if len(families) < 20 {
+		t.Errorf("%d families", len(families))
+	}
+}
+
+func TestQuantileOfAFigure(t *testing.T) {
+	for name, want := range map[string]struct {
+		distribution string
+		q            float64
+	}{
+		"delivery.p99": {"delivery.latency", 0.99}, "connect.open.p99.9": {"connect.open_latency", 0.999}, "delivery.p25": {"delivery.latency", 0.25},
+		"delivery.max": {}, "total": {},
+	} {
+		f, err := Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		distribution, q, ok := f.Quantile()
+		if distribution != want.distribution || q != want.q || ok != (want.q > 0) {
+			t.Errorf("%s is q %v of %q, %v", name, q, distribution, ok)
+		}
+		if short := f.Short(); name != "connect.open.p99.9" && short != name {
+			t.Errorf("%s is %s for short", name, short)
 		}
 	}
 }

@@ -25,8 +25,9 @@ func (u Unit) String() string {
 	return [...]string{Count: "count", Nanoseconds: "ns", Bytes: "bytes", Percent: "percent", PerSecond: "per second"}[u]
 }
 
-// kind says what a value in the unit is, and how one is written.
-func (u Unit) kind() (kind, example string) {
+// Kind says what a value in the unit is, such as "a time", and how one is written, such
+// as "100ms".
+func (u Unit) Kind() (kind, example string) {
 	switch u {
 	case Nanoseconds:
 		return "a time", "100ms"
@@ -49,7 +50,7 @@ type ValueError struct {
 
 // Error implements error.
 func (e *ValueError) Error() string {
-	want, _ := e.Unit.kind()
+	want, _ := e.Unit.Kind()
 	if e.is == "" {
 		return fmt.Sprintf("%q is not %s", e.Text, want)
 	}
@@ -58,7 +59,7 @@ func (e *ValueError) Error() string {
 
 // Hint says how a value in the unit is written.
 func (e *ValueError) Hint() string {
-	want, example := e.Unit.kind()
+	want, example := e.Unit.Kind()
 	return fmt.Sprintf("write %s, such as %s", want, example)
 }
 
@@ -72,7 +73,7 @@ func ParseValue(text string, u Unit) (float64, error) {
 	if is == u || v == 0 && is == Count || is == Count && u == PerSecond {
 		return v, nil
 	}
-	kind, _ := is.kind()
+	kind, _ := is.Kind()
 	if is == Count {
 		kind = "a number without a unit"
 	}
@@ -105,7 +106,7 @@ var suffixes = []struct {
 	unit  Unit
 	scale float64
 }{
-	{"%", Percent, 1}, {"/s", PerSecond, 1},
+	{"%", Percent, 1}, {"/s", PerSecond, 1}, {"/m", PerSecond, 1.0 / 60},
 	{"GiB", Bytes, 1 << 30}, {"MiB", Bytes, 1 << 20}, {"KiB", Bytes, 1 << 10},
-	{"GB", Bytes, 1e9}, {"MB", Bytes, 1e6}, {"kB", Bytes, 1e3}, {"B", Bytes, 1},
+	{"GB", Bytes, 1e9}, {"MB", Bytes, 1e6}, {"kB", Bytes, 1e3}, {"KB", Bytes, 1e3}, {"B", Bytes, 1},
 }

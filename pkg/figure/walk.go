@@ -67,7 +67,7 @@ func (x *index) value(path string, t reflect.Type, at find) {
 		x.extremes(path, at)
 	default:
 		if number(reflect.Zero(t)) {
-			x.add(path, func(r *result.Run) (float64, bool) { return valueOf(at(r)) })
+			x.add(path, t.Kind() == reflect.Bool, func(r *result.Run) (float64, bool) { return valueOf(at(r)) })
 		}
 	}
 }
@@ -96,9 +96,9 @@ func valueOf(v reflect.Value) (float64, bool) {
 }
 
 // add enters a figure under its full and its short name.
-func (x *index) add(path string, of func(*result.Run) (float64, bool)) {
+func (x *index) add(path string, truth bool, of func(*result.Run) (float64, bool)) {
 	name, unit := named(path)
-	f := Figure{Name: name, Unit: unit, of: of}
+	f := Figure{Name: name, Unit: unit, Truth: truth, of: of}
 	x.byName[name] = f
 	x.byName[shorten(name)] = f
 	if quantile, ok := strings.CutSuffix(name, ".p999"); ok {
@@ -142,7 +142,7 @@ func shorten(name string) string {
 func (x *index) distribution(path string, at find) {
 	d := distribution{name: path, of: func(r *result.Run) *result.Latency {
 		if v := at(r); v.IsValid() {
-			l := v.Interface().(result.Latency) //nolint:errcheck,forcetypeassert // of this type it is
+			l := v.Interface().(result.Latency) // of this type it is
 			return &l
 		}
 		return nil
@@ -154,6 +154,7 @@ func (x *index) distribution(path string, at find) {
 // classes enters the counts of a map by their keys; where there is a map, a class that
 // it does not name has none.
 func (x *index) classes(path string, at find) {
+	x.families = append(x.families, Figure{Name: path + ".CLASS", Unit: Count})
 	x.open = append(x.open, func(name string) (Figure, bool) {
 		class, ok := strings.CutPrefix(name, path+".")
 		if !ok {
@@ -176,6 +177,7 @@ func (x *index) classes(path string, at find) {
 
 // phases enters the figures of phases by the phase's name.
 func (x *index) phases(path string, at find) {
+	x.family(path+".PHASE", reflect.TypeFor[result.Phase](), "")
 	x.open = append(x.open, func(name string) (Figure, bool) {
 		rest, ok := strings.CutPrefix(name, path+".")
 		phase, field, more := strings.Cut(rest, ".")
@@ -192,6 +194,22 @@ func (x *index) phases(path string, at find) {
 			return reflect.Value{}
 		})
 	})
+}
+
+// family enters the numbers of a struct as figures of which only the form of the names
+// is known.
+func (x *index) family(prefix string, t reflect.Type, suffix string) {
+	for i := range t.NumField() {
+		tag, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		its, unit := named(tag)
+		kind := t.Field(i).Type
+		if kind.Kind() == reflect.Pointer {
+			kind = kind.Elem()
+		}
+		if number(reflect.Zero(kind)) {
+			x.families = append(x.families, Figure{Name: prefix + "." + its + suffix, Unit: unit})
+		}
+	}
 }
 
 // fieldOf is the figure of the struct's field that goes by a name.
@@ -231,6 +249,7 @@ func (x *index) extremes(path string, at find) {
 		},
 		"last": func(v []float64) float64 { return v[len(v)-1] },
 	}
+	x.family(path, reflect.TypeFor[result.Sample](), ".max|min|mean|last")
 	x.open = append(x.open, func(name string) (Figure, bool) {
 		rest, ok := strings.CutPrefix(name, path+".")
 		field, extreme, more := strings.Cut(rest, ".")
@@ -262,30 +281,35 @@ func (x *index) extremes(path string, at find) {
 	})
 }
 
-//nolint:gochecknoglobals // a constant
 var quantileName = regexp.MustCompile(`^(.+)\.p([0-9]+(?:\.[0-9]+)?)$`)
 
-// quantile is the figure of a quantile that the record does not name.
-func (x *index) quantile(name string) (Figure, bool) {
+// parseQuantile takes the name of a quantile apart.
+func parseQuantile(name string) (path string, q float64, ok bool) {
 	parts := quantileName.FindStringSubmatch(name)
 	if parts == nil {
-		return Figure{}, false
+		return "", 0, false
 	}
-	d, ok := x.distributions[parts[1]]
 	digits := parts[2]
 	if len(digits) > 2 && digits[0] == '9' && !strings.Contains(digits, ".") {
 		digits = digits[:2] + "." + digits[2:] // p9999 is p99.99
 	}
-	percent, err := strconv.ParseFloat(digits, 64)
-	if !ok || err != nil || percent > 100 {
+	q, err := strconv.ParseFloat(digits+"e-2", 64) // which rounds once
+	return parts[1], q, err == nil && q <= 1
+}
+
+// quantile is the figure of a quantile that the record does not name.
+func (x *index) quantile(name string) (Figure, bool) {
+	path, q, ok := parseQuantile(name)
+	d, known := x.distributions[path]
+	if !ok || !known {
 		return Figure{}, false
 	}
-	return Figure{Name: d.name + ".p" + parts[2], Unit: Nanoseconds, of: func(r *result.Run) (float64, bool) {
+	return Figure{Name: d.name + name[len(path):], Unit: Nanoseconds, of: func(r *result.Run) (float64, bool) {
 		l := d.of(r)
 		if l == nil {
 			return 0, false
 		}
-		return Quantile(l, percent/100)
+		return Quantile(l, q)
 	}}, true
 }
 

@@ -564,6 +564,12 @@ type Live struct {
 	Unsent   int64 // sends that failed
 	Activity int64 // events and responses, of whatever kind
 
+	Duplicate, Reordered, Misrouted, Late int64 // copies, as in [Delivery]
+	// Missing copies had not come when their iteration ended. Those that came since are
+	// Late. It stays at 0 in the open model and with slow readers, where that is not
+	// known before the end.
+	Missing int64
+
 	present int64 // Open + Away, at one moment
 	limited int64 // of Failed, those beyond a limit of streams
 }
@@ -583,6 +589,11 @@ func (p *Population) Live() Live {
 		l.Sent += s.live.sent.Load()
 		l.Unsent += s.live.unsent.Load()
 		l.Activity += s.live.activity.Load()
+		l.Duplicate += s.live.duplicate.Load()
+		l.Reordered += s.live.reordered.Load()
+		l.Misrouted += s.live.misrouted.Load()
+		l.Missing += s.live.missing.Load() // before Late, so that none that came since seems to be missing
+		l.Late += s.live.late.Load()
 	}
 	l.Away = max(0, l.present-l.Open)
 	return l

@@ -44,6 +44,7 @@ type shard struct {
 
 	live struct { // read by others while the run goes on
 		open, present, opened, failed, limited, dropped, received, begun, sent, unsent, activity atomic.Int64
+		duplicate, reordered, misrouted, late, missing                                           atomic.Int64
 
 		opening, latency metric.Live
 	}
@@ -390,6 +391,9 @@ func (s *shard) stop() { s.iteration.stopping = true }
 // will not be.
 func (s *shard) end() {
 	s.iteration.closed = true
+	if !s.waitsForSends() { // else some of them are sends
+		s.live.missing.Add(int64(s.iteration.outstanding))
+	}
 	s.iteration.outstanding = 0
 }
 
@@ -529,6 +533,7 @@ func (s *shard) copy(id int, at stream.Stamp, m marker) {
 	if m.room != v.Room {
 		s.received(id)
 		d.Misrouted++
+		s.live.misrouted.Add(1)
 		s.misdeed(id).misrouted++
 		return
 	}
@@ -546,6 +551,7 @@ func (s *shard) copy(id int, at stream.Stamp, m marker) {
 			s.recorder.Reconnect.ReplayedTwice++
 		}
 		d.Duplicate++
+		s.live.duplicate.Add(1)
 		s.misdeed(id).duplicate++
 		return
 	case reordered:
@@ -554,12 +560,14 @@ func (s *shard) copy(id int, at stream.Stamp, m marker) {
 			break
 		}
 		d.Reordered++
+		s.live.reordered.Add(1)
 		s.misdeed(id).reordered++
 	case inOrder:
 	}
 	s.arrived(id, at, m.nanos, replayed)
 	if late {
 		d.Late++
+		s.live.late.Add(1)
 		s.misdeed(id).late++
 		return
 	}

@@ -107,6 +107,17 @@ func (s *Snapshot) AtLeast(d time.Duration) int64 {
 	return n
 }
 
+// Largest is a duration that at least n of all, which is more than 0, are surely no less
+// than: no more than a bucket below the greatest such. ok is false with fewer than n.
+func (s *Snapshot) Largest(n int64) (ns int64, ok bool) {
+	for i := len(s.counts) - 1; i >= 0; i-- {
+		if n -= s.counts[i]; n <= 0 {
+			return liveFloor(i), true
+		}
+	}
+	return 0, false
+}
+
 // Within is how many durations are surely less than d, as the buckets show.
 func (s *Snapshot) Within(d time.Duration) int64 {
 	var n int64

@@ -50,6 +50,9 @@ func TestLiveAgainstSorted(t *testing.T) {
 		limit := time.Duration(want)
 		from, _ := slices.BinarySearch(all, want)
 		above := int64(len(all) - from)
+		if ns, ok := s.Largest(above); !ok || ns > want || ns < want-max(1024, want/liveHalf) {
+			t.Errorf("%d are %d or more, %v, want %d", above, ns, ok, want)
+		}
 		if n := s.AtLeast(limit); n > above || n+s.Within(limit) < int64(len(all))-s.counts[liveBucket(want)] {
 			t.Errorf("of %d that are %s or more it says %d, and %d below", above, limit, n, s.Within(limit))
 		}
@@ -61,6 +64,9 @@ func TestLiveEdges(t *testing.T) {
 	var none Snapshot
 	if _, ok := none.Quantile(0.5); ok {
 		t.Error("nothing has a median")
+	}
+	if _, ok := none.Largest(1); ok {
+		t.Error("nothing has a largest")
 	}
 	l.Record(-5)
 	l.Record(2 * highest)

@@ -64,6 +64,7 @@ var csvAdded = []string{ //nolint:gochecknoglobals // a constant table
 	"target_proxy",
 	"affinity_",
 	"repetition", "step",
+	"thresholds",
 }
 
 // csvOrder gives the places in header of the columns as they are written.
@@ -131,11 +132,12 @@ func csvCells(cells []string, v reflect.Value) []string {
 }
 
 // csvField gives the name of a field in the record, and whether a flat row can
-// show it: lists of structs, but for faults and backends, and encoded histograms it cannot.
+// show it: lists of structs, but for faults, backends and verdicts, and encoded histograms it cannot.
 func csvField(f reflect.StructField) (name string, ok bool) {
 	name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
 	list := f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct &&
-		f.Type != reflect.TypeFor[[]result.Fault]() && f.Type != reflect.TypeFor[[]result.Backend]()
+		f.Type != reflect.TypeFor[[]result.Fault]() && f.Type != reflect.TypeFor[[]result.Backend]() &&
+		f.Type != reflect.TypeFor[[]result.Verdict]()
 	return name, !list && name != "hdr"
 }
 
@@ -169,6 +171,12 @@ func csvCell(v reflect.Value) string {
 		var pairs []string
 		for _, b := range x {
 			pairs = append(pairs, csvEscape(b.Name)+"="+strconv.Itoa(b.Clients))
+		}
+		return strings.Join(pairs, ";")
+	case []result.Verdict:
+		var pairs []string
+		for i := range x {
+			pairs = append(pairs, csvEscape(x[i].Threshold)+"="+verdict(&x[i]))
 		}
 		return strings.Join(pairs, ";")
 	case map[string]int:

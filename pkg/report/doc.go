@@ -27,7 +27,8 @@
 // made the run. An empty cell is unknown. Failures by class are one cell,
 // "refused=3;reset=1"; other labels, clients by backend and the faults injected likewise, a fault
 // whose number is unknown with nothing behind its "="; a backslash stands before
-// what would separate; notes are joined with "; ". The lists within a run (phases,
+// what would separate. Thresholds are "delivery.p99 < 4ms=held", with FAILED or unknown
+// where they did not hold; notes are joined with "; ". The lists within a run (phases,
 // samples, worst clients, failure examples) and the encoded histograms are only in
 // the JSON record. Columns that come with later figures are added at the end.
 //

@@ -36,6 +36,11 @@ func (findings) Render(w io.Writer, f *result.File, o Options) error {
 			return err
 		}
 		blocks = append(blocks, details...)
+		thresholds, err := t.thresholds(o.Width, plain)
+		if err != nil {
+			return err
+		}
+		blocks = append(blocks, thresholds...)
 		backends, err := t.backends(o.Width, plain)
 		if err != nil {
 			return err

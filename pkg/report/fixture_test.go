@@ -41,6 +41,7 @@ func fixtures() map[string]*result.File {
 		"profiled":     withProfiles(),
 		"sharing":      sharing(),
 		"backends":     spreadOut(),
+		"thresholds":   judged(),
 	}
 }
 
@@ -515,4 +516,26 @@ func faulty() *result.File {
 	whole := roomsRun(600, 10, 2*ms, 3*s)
 	f.Runs = []result.Run{run, whole}
 	return f
+}
+
+// judged is a series with thresholds: some hold in each run, or in none, and some are
+// not known.
+func judged() *result.File {
+	f := roomsMatrix()
+	for i := range f.Runs {
+		run := &f.Runs[i]
+		run.Thresholds = []result.Verdict{
+			verdictOn("delivery.p99 < 4ms", "delivery.latency.p99", "ns", 4e6, new(float64(*run.Delivery.Latency.P99NS)), *run.Delivery.Latency.P99NS < 4*ms),
+			verdictOn("delivery.lost == 0", "delivery.lost", "count", 0, new(0.0), true),
+			verdictOn("connect.failures.closed early <= 0.5%", "connect.failures.closed early", "percent", 0.5, new(0.5001), false),
+			verdictOn("target.rss < 64MiB", "target_process.rss", "bytes", 64<<20, nil, false),
+		}
+		run.Thresholds[0].Abort = true
+	}
+	f.Runs[1].Thresholds[3] = verdictOn("target.rss < 64MiB", "target_process.rss", "bytes", 64<<20, new(float64(80<<20)), false)
+	return f
+}
+
+func verdictOn(text, figure, unit string, limit float64, actual *float64, held bool) result.Verdict {
+	return result.Verdict{Threshold: text, Figure: figure, Unit: unit, Limit: limit, Actual: actual, Held: held}
 }

@@ -47,6 +47,14 @@ func (markdown) Render(w io.Writer, f *result.File, _ Options) error {
 		}
 		d.add("### Details")
 		d.add(details...)
+		thresholds, err := t.thresholds(0, escapeMarkdown)
+		if err != nil {
+			return err
+		}
+		if len(thresholds) > 0 {
+			d.add("### Thresholds")
+			d.add(thresholds...)
+		}
 		backends, err := t.backends(0, escapeMarkdown)
 		if err != nil {
 			return err

@@ -36,7 +36,7 @@ func TestGolden(t *testing.T) {
 		{"findings", 0, ".findings", nil},
 		{"findings", 80, "-80.findings", nil},
 		{"markdown", 0, ".md", nil},
-		{"csv", 0, ".csv", []string{"connect", "trouble", "timestamp", "merged", "empty", "open", "slow", "faults", "backends"}},
+		{"csv", 0, ".csv", []string{"connect", "trouble", "timestamp", "merged", "empty", "open", "slow", "faults", "backends", "thresholds"}},
 		{"json", 0, ".json", []string{"trouble", "empty"}},
 		{"histogram", 0, ".histogram", []string{"connect", "rooms-one", "open", "behind", "slow", "cluster", "merged", "empty"}},
 		{"histogram", 64, "-64.histogram", []string{"slow"}},
@@ -767,4 +767,76 @@ func unsetPointer(v reflect.Value, path string, n *int) (name string, restore fu
 		}
 	}
 	return "", nil
+}
+
+// What came out the same everywhere has one row, the others one a run, and where that is
+// too wide there is a table for each of those.
+func TestThresholds(t *testing.T) {
+	f := judged()
+	wide, err := tables(f)[0].thresholds(0, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var heads []string
+	for _, text := range wide {
+		if w := width(text); w > detailWidth {
+			t.Errorf("%d columns:\n%s", w, text)
+		}
+		head, _, _ := strings.Cut(text, "\n")
+		heads = append(heads, splitRow(head)[0])
+	}
+	if want := []string{"delivery.p99 < 4ms", "target.rss < 64MiB", "Threshold, in all runs"}; !slices.Equal(heads, want) {
+		t.Errorf("tables %q, want %q", heads, want)
+	}
+	for i := range f.Runs {
+		f.Runs[i].Thresholds[2].Threshold = "connect.failed <= 0.5%"
+	}
+	one, err := tables(f)[0].thresholds(0, plain)
+	if err != nil || len(one) != 1 || width(one[0]) > detailWidth {
+		t.Fatalf("%d tables, %v", len(one), err)
+	}
+	rows := map[string]int{}
+	for line := range strings.Lines(one[0]) {
+		rows[splitRow(line)[0]]++
+	}
+	n := len(f.Runs)
+	for name, want := range map[string]int{"delivery.lost == 0": 1, "connect.failed <= 0.5%": 1, "delivery.p99 < 4ms": n, "target.rss < 64MiB": n} {
+		if rows[name] != want {
+			t.Errorf("%s has %d rows, want %d:\n%s", name, rows[name], want, one[0])
+		}
+	}
+	for _, want := range []string{`\| all +\| +0 \| held `, `\| all +\| 0\.5001 % \| FAILED `, `\| +– \| unknown `, `\| 80\.0 MiB \| FAILED `} {
+		if !regexp.MustCompile(want).MatchString(one[0]) {
+			t.Errorf("no row is %s:\n%s", want, one[0])
+		}
+	}
+	f.Runs = f.Runs[:1]
+	if single, err := tables(f)[0].thresholds(0, plain); err != nil || len(single) != 1 || !strings.HasPrefix(single[0], "| Threshold ") || strings.Contains(single[0], "all") {
+		t.Errorf("one run, %v: %q", err, single)
+	}
+	if none, err := tables(roomsOne())[0].thresholds(0, plain); err != nil || none != nil {
+		t.Errorf("no thresholds: %v, %v", none, err)
+	}
+}
+
+func TestAmounts(t *testing.T) {
+	for _, c := range []struct {
+		v, limit float64
+		unit     string
+		want     string
+	}{
+		{52.14e6, 10e6, "ns", "52.1 ms"}, {100.04e6, 100e6, "ns", "100.04ms"}, {100e6, 100e6, "ns", "100 ms"},
+		{80 << 20, 64 << 20, "bytes", "80.0 MiB"}, {64<<20 + 1, 64 << 20, "bytes", "67,108,865 B"},
+		{0.5001, 0.5, "percent", "0.5001 %"}, {12.34, 0.5, "percent", "12.3 %"},
+		{1234.5, 500, "per second", "1,235/s"}, {500.25, 500, "per second", "500.25/s"},
+		{12345, 0, "count", "12,345"}, {1.5, 0, "count", "1.50"}, {2.0001, 2.0002, "count", "2.0001"},
+	} {
+		v := result.Verdict{Actual: &c.v, Limit: c.limit, Unit: c.unit}
+		if got := Actual(&v); got != c.want {
+			t.Errorf("%v %s is %q, want %q", c.v, c.unit, got, c.want)
+		}
+	}
+	if got := Actual(&result.Verdict{Unit: "ns"}); got != unknown {
+		t.Errorf("what is not known is %q", got)
+	}
 }

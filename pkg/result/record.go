@@ -506,11 +506,14 @@ type Sample struct {
 
 // Verdict is what became of a threshold.
 type Verdict struct {
-	Threshold string   `json:"threshold"` // as it was asked for, such as "delivery.p99 < 100ms"
-	Figure    string   `json:"figure"`    // its full name, such as "delivery.latency.p99"
-	Unit      string   `json:"unit"`      // of Limit and Actual: "ns", "bytes", "percent", "per second" or "count"
-	Limit     float64  `json:"limit"`
-	Actual    *float64 `json:"actual"` // null: not known
-	Held      bool     `json:"held"`   // false too when Actual is not known
-	Abort     bool     `json:"abort"`  // the run was to end when it could not hold any more
+	Threshold string  `json:"threshold"` // as it was asked for, such as "delivery.p99 < 100ms"
+	Figure    string  `json:"figure"`    // its full name, such as "delivery.latency.p99"
+	Unit      string  `json:"unit"`      // of Limit and Actual: "ns", "bytes", "percent", "per second" or "count"
+	Limit     float64 `json:"limit"`
+	// Actual is null when it is not known. Of what ended the run early it is the least, or
+	// the most, that the figure would have been, where the record does not show that the
+	// threshold failed: fewer clients than were to open may have done so in time.
+	Actual *float64 `json:"actual"`
+	Held   bool     `json:"held"`  // false too when Actual is not known
+	Abort  bool     `json:"abort"` // the run was to end when it could not hold any more
 }

@@ -41,6 +41,13 @@ const (
 	Other       Class = "other"
 )
 
+// Classes are all of them.
+//
+//nolint:gochecknoglobals // a constant table
+var Classes = []Class{
+	Refused, TimedOut, Reset, Unreachable, DNS, TLS, Proxy, Status, ContentType, ClosedEarly, Protocol, Ended, NoPorts, NoFiles, StreamLimit, Other,
+}
+
 // Failure is why a subscription is not open, or a send did not succeed.
 type Failure struct {
 	Class  Class
