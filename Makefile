@@ -108,17 +108,9 @@ bench: build ## hold sseload against the least that a client must do, and agains
 
 # Both tables of the 2014 findings, with their second between iterations: about
 # eight minutes on a machine that should do nothing else.
-FINDINGS = results/findings
 .PHONY: findings
 findings: build ## measure the tables of the findings anew, into results/
-	mkdir -p $(FINDINGS)
-	bin/sseload connect -c 1000,2000,3000,4000,5000 -o findings -o json=$(FINDINGS)/connect.json
-	bin/sseload rooms -c 1000,2000,3000 -n 1,10,100 --interval 1s -o findings -o json=$(FINDINGS)/rooms.json
-	bin/sseload rooms -c 4000 -n 100 --interval 1s -o findings -o json=$(FINDINGS)/rooms-4000.json
-	bin/sseload report $(FINDINGS)/connect.json $(FINDINGS)/rooms.json $(FINDINGS)/rooms-4000.json \
-		-o markdown=$(FINDINGS)/findings.md -o csv=$(FINDINGS)/findings.csv -o json=$(FINDINGS)/findings.json \
-		-o against-2014=results/README.md
-	rm $(FINDINGS)/connect.json $(FINDINGS)/rooms.json $(FINDINGS)/rooms-4000.json
+	bin/sseload run findings
 
 # A minute on a machine that should do nothing else. It needs tcpdump, and
 # leave to capture: root, or CAP_NET_RAW. WITNESSFLAGS=-h lists what there is, and

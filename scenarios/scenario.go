@@ -36,6 +36,8 @@ type Env struct {
 	// Repetition is the number of the first repetition, for who repeats the series by
 	// other means than Repeat. 0: it is 1 if Repeat is above 1, else runs have none.
 	Repetition int
+	// Step is as in [result.Run]; empty: the runs are of no plan.
+	Step string
 
 	going Going // what [Series] knows of the run
 }

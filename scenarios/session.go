@@ -59,6 +59,7 @@ type session struct {
 	watching   sync.WaitGroup    // until it does
 	observers  []Observer
 	going      Going
+	step       string // empty: none
 	recent     recent
 
 	base, crest observe.Held // before the first client, and with all of them connected
@@ -81,6 +82,7 @@ func open(ctx context.Context, env *Env, ask Load, cfg load.Config, scenario, na
 		name += fmt.Sprintf("-%d", n)
 	}
 	s.openProfiler(ctx, env.Profiles, scenario+"-"+name)
+	s.step = env.Step
 	if err := s.prepare(cfg, scenario); err != nil { //nolint:contextcheck // engines live until Close
 		site.Stop()
 		return nil, err
@@ -213,6 +215,9 @@ func (s *session) begin(name string, lasts time.Duration) {
 
 // connect connects all clients. A run whose clients partly failed goes on.
 func (s *session) connect(ctx context.Context) error {
+	if s.step != "" {
+		s.run.Step = &s.step
+	}
 	s.going.Run, s.going.Progress, s.going.Latencies = s.run, s.progress, s.people.Latencies
 	for _, o := range s.observers {
 		o.Begin(s.going)

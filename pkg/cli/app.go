@@ -241,7 +241,7 @@ Without a URL it brings its own server.`,
 	root.PersistentFlags().Var(&a.progress, "progress", "where a run stands: live, plain or none")
 	root.AddCommand(
 		a.connectCommand().Command, a.roomsCommand().Command, a.tailCommand(), a.serveCommand(),
-		a.doctorCommand(), a.reportCommand(), a.compareCommand(), a.versionCommand(),
+		a.runCommand(), a.compareCommand(), a.doctorCommand(), a.reportCommand(), a.versionCommand(),
 	)
 	completeCobrasOwn(root)
 	return root

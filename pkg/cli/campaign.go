@@ -84,6 +84,7 @@ type setting struct {
 	command   []string // what the record says made it
 	outputs   outputs  // beside which profiles go
 	observers []scenarios.Observer
+	step      string // the plan's step that the campaign is; empty: none
 	// repetition is which one of several this is, for who repeats the campaign; 0: it is
 	// not repeated so.
 	repetition int
@@ -112,7 +113,7 @@ func (c *campaign) perform(ctx context.Context, a *App, s setting) outcome {
 		return outcome{err: err}
 	}
 	env := &scenarios.Env{
-		Server: c.server, Profiles: profiles, Repeat: int(c.flags.repeat), Repetition: s.repetition,
+		Server: c.server, Profiles: profiles, Repeat: int(c.flags.repeat), Repetition: s.repetition, Step: s.step,
 		Observers: c.flags.thresholds.judged(metrics.beside(append(s.outputs.live(), s.observers...))),
 	}
 	all := c.all(at, c.flags.labelsFor(at.local))

@@ -92,12 +92,23 @@ func flagError(cmd *cobra.Command, err error) error {
 
 // nearestFlag is the flag that name was probably meant to be, or empty.
 func nearestFlag(flags *pflag.FlagSet, name string) string {
-	best, distance := "", 3 // further off it is no slip of the finger
+	var names []string
 	flags.VisitAll(func(f *pflag.Flag) {
-		if d := editDistance(name, f.Name); !f.Hidden && d < distance && d < len(name) {
-			best, distance = f.Name, d
+		if !f.Hidden {
+			names = append(names, f.Name)
 		}
 	})
+	return nearest(name, names)
+}
+
+// nearest is the one of names that name was probably meant to be, or empty.
+func nearest(name string, names []string) string {
+	best, distance := "", 3 // further off it is no slip of the finger
+	for _, n := range names {
+		if d := editDistance(name, n); d < distance && d < len(name) {
+			best, distance = n, d
+		}
+	}
 	return best
 }
 

@@ -174,6 +174,8 @@ func (v *profileKinds) String() string {
 
 func (v *profileKinds) Type() string { return "KIND[,KIND...]" }
 
+func (v *profileKinds) choices() []string { return profile.KindNames() }
+
 func (v *profileKinds) Set(s string) error {
 	var list profileKinds
 	for _, field := range strings.Split(s, ",") {

@@ -178,6 +178,11 @@ func (s *standIn) subscribe(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.rooms[room] = append(s.rooms[room], inbox)
 	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.rooms[room] = slices.DeleteFunc(s.rooms[room], func(c chan []byte) bool { return c == inbox })
+	}()
 	flush, done := s.open(w)
 	defer done()
 	for {

@@ -27,11 +27,6 @@ type side struct {
 	command  []string  // what the record says made it
 }
 
-// loadCommands are the commands that make load, by name.
-func (a *App) loadCommands() map[string]func() loadCommand {
-	return map[string]func() loadCommand{"connect": a.connectCommand, "rooms": a.roomsCommand}
-}
-
 // newSide finds out what a side is. common are the words of the load command that is
 // made on URLs; none: there is none.
 func (a *App) newSide(role, given string, common []string) (*side, error) {

@@ -341,6 +341,8 @@ func (v *engine) String() string { return string(*v) }
 
 func (v *engine) Type() string { return "NAME" }
 
+func (v *engine) choices() []string { return stream.KindNames() }
+
 func (v *engine) Set(s string) error {
 	k, err := stream.ParseKind(s)
 	*v = engine(k)

@@ -37,11 +37,11 @@ type workflow struct {
 			} `yaml:"run"`
 		} `yaml:"defaults"`
 		Env   map[string]string `yaml:"env"`
-		Steps []step            `yaml:"steps"`
+		Steps []workflowStep    `yaml:"steps"`
 	} `yaml:"jobs"`
 }
 
-type step struct {
+type workflowStep struct {
 	Name string            `yaml:"name"`
 	If   string            `yaml:"if"`
 	Uses string            `yaml:"uses"`
@@ -227,7 +227,7 @@ func newRunner(t *testing.T, shell, dir string) *runner {
 }
 
 // step runs a script as GitHub's runner does with "shell: bash".
-func (r *runner) step(s step) {
+func (r *runner) step(s workflowStep) {
 	r.t.Helper()
 	script := filepath.Join(r.t.TempDir(), "script.sh")
 	if err := os.WriteFile(script, []byte(s.Run), 0o644); err != nil {

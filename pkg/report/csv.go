@@ -38,7 +38,7 @@ func (csvFormat) Render(w io.Writer, f *result.File, _ Options) error {
 	rows := [][]string{inCSVOrder(header, order)}
 	for i := range f.Runs {
 		s := f.SourceOf(i)
-		row := csvCells(nil, reflect.ValueOf(csvSource{s.Tool, shellWords(s.Command), s.Host}))
+		row := csvCells(nil, reflect.ValueOf(csvSource{s.Tool, ShellWords(s.Command), s.Host}))
 		rows = append(rows, inCSVOrder(csvCells(row, reflect.ValueOf(f.Runs[i])), order))
 	}
 	if err := out.WriteAll(rows); err != nil {

@@ -141,6 +141,30 @@ func tables(f *result.File) []table {
 	return out
 }
 
+// step is the name of the run's step of a plan, to stand before what else it is called,
+// where a run of another step would be called the same; else empty.
+func (t table) step(run *result.Run) string {
+	if run.Step == nil {
+		return ""
+	}
+	alike := func(a, b *result.Run) bool {
+		return a.Params.Clients == b.Params.Clients && open(a) == open(b) &&
+			same(iterations(a), iterations(b)) && same(a.Params.Rate, b.Params.Rate)
+	}
+	if t.any(func(other *result.Run) bool { return alike(run, other) && !same(run.Step, other.Step) }) {
+		return *run.Step + ": "
+	}
+	return ""
+}
+
+// same reports whether two values that may be unknown are the same.
+func same[T comparable](a, b *T) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
 // nameRows calls each run by what distinguishes it: clients, or clients and
 // iterations or the arrival rate, and a number where that is not enough, which is that
 // of the repetition unless another record's run has it.
@@ -148,7 +172,7 @@ func (t table) nameRows() {
 	times, taken := map[string]int{}, map[string]bool{}
 	for i := range t.rows {
 		r := &t.rows[i]
-		plain := shape(r.run)
+		plain := t.step(r.run) + shape(r.run)
 		r.name = plain
 		times[plain]++
 		n := times[plain]

@@ -112,7 +112,7 @@ func suiteOf(run *result.Run, from result.Source, name string) junitSuite {
 		// The form of ISO 8601 that the format is known by has no zone.
 		Timestamp: run.StartedAt.UTC().Format("2006-01-02T15:04:05"),
 		Properties: []junitProperty{
-			{"command", clean(shellWords(from.Command))}, {"target", clean(run.Target.URL)}, {"engine", clean(run.Engine)},
+			{"command", clean(ShellWords(from.Command))}, {"target", clean(run.Target.URL)}, {"engine", clean(run.Engine)},
 			{"sseload", clean(from.Tool.Version + " " + from.Tool.Commit)},
 		},
 	}

@@ -112,7 +112,7 @@ func (d *document) origins(f *result.File) {
 	}
 	for _, s := range sources {
 		if len(s.Command) > 0 {
-			command := clean(shellWords(s.Command))
+			command := clean(ShellWords(s.Command))
 			fence := strings.Repeat("`", max(3, longestRun(command, '`')+1))
 			d.add(fence + "sh\n" + command + "\n" + fence)
 		}
@@ -192,8 +192,8 @@ func longestRun(s string, c rune) int {
 	return most
 }
 
-// shellWords writes a command so that a POSIX shell reads the same words.
-func shellWords(command []string) string {
+// ShellWords writes a command so that a POSIX shell reads the same words.
+func ShellWords(command []string) string {
 	words := make([]string, len(command))
 	for i, word := range command {
 		words[i] = word

@@ -87,7 +87,7 @@ func TestCodeSpanAndShellWords(t *testing.T) {
 			t.Errorf("codeSpan(%q) = %q, want %q", in, got, want)
 		}
 	}
-	if got, want := shellWords([]string{"sseload", "-c", "1,2", "", "a b", "it's", "$HOME", "http://h/?a=1&b={room}"}),
+	if got, want := ShellWords([]string{"sseload", "-c", "1,2", "", "a b", "it's", "$HOME", "http://h/?a=1&b={room}"}),
 		`sseload -c 1,2 '' 'a b' 'it'\''s' '$HOME' 'http://h/?a=1&b={room}'`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -111,11 +111,30 @@ func TestRepetitionsHaveNames(t *testing.T) {
 	for _, again := range []*int{new(1), new(2), nil, nil, new(1), new(2)} {
 		f.Runs = append(f.Runs, result.Run{Scenario: "connect", Params: result.Params{Clients: 600}, Repetition: again})
 	}
-	var names []string
-	for _, r := range tables(&f)[0].rows {
-		names = append(names, r.name)
-	}
-	if got, want := strings.Join(names, ", "), "600 #1, 600 #2, 600 #3, 600 #4, 600 #5, 600 #6"; got != want {
+	if got, want := namesOf(&f), "600 #1, 600 #2, 600 #3, 600 #4, 600 #5, 600 #6"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+}
+
+// Runs of several steps are told apart by the steps' names, but only where nothing else
+// does.
+func TestStepsHaveNames(t *testing.T) {
+	var f result.File
+	for _, r := range []struct {
+		step    *string
+		clients int
+	}{{new("old"), 600}, {new("new"), 600}, {new("old"), 700}, {new("new"), 800}, {nil, 600}, {nil, 700}} {
+		f.Runs = append(f.Runs, result.Run{Scenario: "connect", Params: result.Params{Clients: r.clients}, Step: r.step})
+	}
+	if got, want := namesOf(&f), "old: 600, new: 600, old: 700, 800, 600, 700"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func namesOf(f *result.File) string {
+	var names []string
+	for _, r := range tables(f)[0].rows {
+		names = append(names, r.name)
+	}
+	return strings.Join(names, ", ")
 }
