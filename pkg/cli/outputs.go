@@ -28,7 +28,8 @@ type output struct {
 	format report.Format
 	path   string // empty: stdout
 	w      io.Writer
-	color  bool // w shows colours
+	above  io.Writer // stdout, above the progress where both are on a terminal
+	color  bool      // w shows colours
 	file   *os.File
 	isNew  bool       // the file was not there before
 	adds   bool       // to what is in the file, instead of taking its place
@@ -74,7 +75,7 @@ func newOutput(a *App, spec string, lookup func(name string) (report.Format, err
 	if err != nil {
 		return nil, usagef("", "--output: %w", err)
 	}
-	o := &output{format: format, path: path, w: a.Stdout}
+	o := &output{format: format, path: path, w: a.Stdout, above: a.screen.over(a.Stdout)}
 	if name == report.StepSummary && !named {
 		if o.path, _ = a.Env(stepSummary); o.path == "" {
 			return nil, usagef("GitHub Actions sets it; elsewhere name a file, -o github=PATH, or stdout, -o github=-",

@@ -54,7 +54,11 @@ func (all outputs) live() []scenarios.Observer {
 			continue
 		}
 		if o.live == nil {
-			o.live = newLiveLines(format, o.w, o.empty)
+			to := o.w
+			if o.path == "" {
+				to = o.above
+			}
+			o.live = newLiveLines(format, to, o.empty)
 		}
 		observers = append(observers, o.live)
 	}

@@ -197,6 +197,9 @@ func reading(g scenarios.Going) telemetry.Reading {
 	if model := g.Run.Params.Model; model != nil {
 		r.Messages = &telemetry.Messages{
 			Succeeded: p.Live.Sent, Failed: p.Live.Unsent, Received: p.Live.Received, Latency: l.Delivery,
+			Faults: telemetry.Faults{
+				Duplicate: &p.Live.Duplicate, Reordered: &p.Live.Reordered, Misrouted: &p.Live.Misrouted, Late: &p.Live.Late,
+			},
 		}
 		if *model == "closed" {
 			r.Messages.Iterations = new(int64(p.Iteration))
