@@ -120,7 +120,7 @@ WITNESSFLAGS ?=
 witness: build ## check the reported latencies against the packets of the runs
 	$(GO) run ./cmd/witness $(WITNESSFLAGS)
 
-# Three minutes on a machine that should do nothing else; it needs Node.
+# Four minutes on a machine that should do nothing else; it needs Node.
 .PHONY: proofs
 proofs: build ## make the proofs of docs/measurement.md anew, into results/
 	.ci/proofs

@@ -114,7 +114,7 @@ func TestCompareWithItself(t *testing.T) {
 func TestSplitWords(t *testing.T) {
 	for line, want := range map[string][]string{
 		"":                               nil,
-		"  rooms  -c 600\t-n 10 ":        {"rooms", "-c", "600", "-n", "4"},
+		"  rooms  -c 600\t-n 10 ":        {"rooms", "-c", "600", "-n", "10"},
 		`-H 'Authorization: Bearer T'`:   {"-H", "Authorization: Bearer T"},
 		`--send-body "{\"a\": \"b c\"}"`: {"--send-body", `{"a": "b c"}`},
 		`a\ b 'c\d' "e\f" g'h'"i" ''`:    {"a b", `c\d`, `e\f`, "ghi", ""},
