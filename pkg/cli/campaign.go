@@ -52,7 +52,7 @@ func (a *App) typed(c loadCommand) loadCommand {
 		}
 		return asked.execute(cmd.Context(), a)
 	}
-	sectioned(c.Command)
+	a.sectioned(c.Command)
 	return c
 }
 

@@ -42,10 +42,10 @@ var flagSections = []struct {
 
 // sectioned has a load command's help show its flags by what they are about. Flags in
 // no section stand last.
-func sectioned(cmd *cobra.Command) {
+func (a *App) sectioned(cmd *cobra.Command) {
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
 		var b strings.Builder
-		columns, _ := terminalWidth(cmd.OutOrStdout()) // 0: as wide as it gets
+		columns, _ := terminalWidth(a.Stdout) // 0: as wide as it gets
 		fmt.Fprintf(&b, "Usage:\n  %s\n", cmd.UseLine())
 		if cmd.HasExample() {
 			fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
