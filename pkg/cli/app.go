@@ -171,13 +171,17 @@ func (a *App) environment(name string) string {
 // programs send it to the process and to its group as well.
 const sameTermination = time.Second
 
-// interruptible returns a context that the first Ctrl-C (or SIGTERM) cancels,
+// interruptible returns a context that the first Ctrl-C (or SIGTERM, or SIGHUP when the
+// terminal is gone) cancels,
 // after saying so with onFirst. The second ends the process at once. stop must be
 // called.
 func (a *App) interruptible(ctx context.Context, onFirst string) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	var stopped atomic.Bool
 	go func() {

@@ -133,6 +133,16 @@ func (o *compareOptions) execute(parent context.Context, a *App, sides []*side) 
 		return err
 	}
 	defer outputs.close()
+	for _, s := range sides {
+		if err := outputs.spare(s.paths...); err != nil {
+			return err
+		}
+	}
+	if o.save != "" {
+		if err := writable(o.save); err != nil {
+			return &hinted{fmt.Errorf("--save: %w", err), "name another folder"}
+		}
+	}
 	ctx, stop := a.interruptible(parent, "interrupted: ending the run, press Ctrl-C again to leave at once")
 	defer stop()
 	ended := a.inTurns(ctx, sides, 1, int(o.repeat))

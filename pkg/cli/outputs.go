@@ -60,12 +60,50 @@ func openFormats(a *App, specs []string, lookup func(name string) (report.Format
 		all = append(all, o)
 	}
 	for i := range all {
-		if err := all[i].open(); err != nil {
+		err := all[i].open()
+		if err != nil {
+			err = &hinted{err, "check that the folder exists and may be written to"}
+		} else if other := all[:i].sameFile(all[i]); other != nil {
+			err = usagef("give each format a file of its own", "--output: %s and %s are the same file", other.path, all[i].path)
+		}
+		if err != nil {
 			all.close()
-			return nil, &hinted{err, "check that the folder exists and may be written to"}
+			return nil, err
 		}
 	}
 	return all, nil
+}
+
+// sameFile is the one of the outputs that goes to the same file as o, by whatever name;
+// nil: none does.
+func (all outputs) sameFile(o *output) *output {
+	info, ok := o.regularFile()
+	if !ok {
+		return nil
+	}
+	for _, other := range all {
+		if its, ok := other.regularFile(); ok && os.SameFile(info, its) {
+			return other
+		}
+	}
+	return nil
+}
+
+// spare finds out whether an output would take the place of a file that the command
+// reads.
+func (all outputs) spare(inputs ...string) error {
+	for _, path := range inputs {
+		read, err := os.Stat(path)
+		if err != nil {
+			continue // it was no file
+		}
+		for _, o := range all {
+			if info, ok := o.regularFile(); ok && os.SameFile(read, info) {
+				return usagef("name another file", "--output: %s would take the place of what is read, %s", o.path, path)
+			}
+		}
+	}
+	return nil
 }
 
 // newOutput is the output that FORMAT[=PATH] says.
@@ -177,11 +215,17 @@ func (o *output) write(f *result.File) error {
 
 // regular tells whether the output is a file that can be emptied, and no pipe.
 func (o *output) regular() bool {
+	_, ok := o.regularFile()
+	return ok
+}
+
+// regularFile is what the system says of the output's file, if it is regular.
+func (o *output) regularFile() (os.FileInfo, bool) {
 	if o.file == nil {
-		return false
+		return nil, false
 	}
 	info, err := o.file.Stat()
-	return err == nil && info.Mode().IsRegular()
+	return info, err == nil && info.Mode().IsRegular()
 }
 
 // empty takes what is in the output's file out of it.

@@ -41,6 +41,9 @@ become one record: their runs stand in one table in the order of the files.`,
 				return err
 			}
 			defer outputs.close()
+			if err := outputs.spare(args...); err != nil {
+				return err
+			}
 			for i, path := range args {
 				rebase(files[i], filepath.Dir(path), filepath.Dir(outputs.record()))
 			}

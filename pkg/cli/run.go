@@ -80,11 +80,8 @@ func (o *runOptions) run(cmd *cobra.Command, a *App, args []string) error {
 		_, err := a.Stdout.Write(text)
 		return err
 	}
-	c, err := o.prepare(cmd, a, file, text)
+	c, err := o.prepare(cmd, a, file, text, args[1:])
 	if err != nil {
-		return err
-	}
-	if err := c.choose(args[1:]); err != nil {
 		return err
 	}
 	if o.dryRun {
@@ -131,14 +128,15 @@ func (a *App) listPlans() error {
 
 // expedition is a plan that is ready to be carried out.
 type expedition struct {
+	file    string // that the plan was read from, or its name
 	steps   []*step
 	outputs []plan.Text // with a place where the plan says so
 	typed   bool        // the outputs are the user's, and not the plan's
 }
 
-// prepare binds all steps of a plan. It starts nothing, and its errors are mistakes of
-// the plan, or of the user.
-func (o *runOptions) prepare(cmd *cobra.Command, a *App, file string, text []byte) (*expedition, error) {
+// prepare binds the steps of a plan that have these names, or all. It starts nothing, and
+// its errors are mistakes of the plan, or of the user.
+func (o *runOptions) prepare(cmd *cobra.Command, a *App, file string, text []byte, names []string) (*expedition, error) {
 	given, err := pairs("--var", o.variables)
 	if err != nil {
 		return nil, err
@@ -158,7 +156,10 @@ func (o *runOptions) prepare(cmd *cobra.Command, a *App, file string, text []byt
 	if err != nil {
 		return nil, err
 	}
-	c := &expedition{outputs: p.Output, typed: cmd.Flags().Changed("output")}
+	if p.Steps, err = chosen(p.Steps, names); err != nil {
+		return nil, err
+	}
+	c := &expedition{file: file, outputs: p.Output, typed: cmd.Flags().Changed("output")}
 	if c.typed || len(p.Output) == 0 {
 		c.outputs = nil
 		for _, spec := range o.outputs {
@@ -209,18 +210,18 @@ func checkVariables(given []pair, known []plan.Variable) error {
 	return nil
 }
 
-// choose leaves out all steps but those of the names, each of which may stand for all
-// that a matrix made of it.
-func (c *expedition) choose(names []string) error {
+// chosen are the steps of the names, each of which may stand for all that a matrix made
+// of it; without any name all of them.
+func chosen(steps []plan.Step, names []string) ([]plan.Step, error) {
 	if len(names) == 0 {
-		return nil
+		return steps, nil
 	}
-	var chosen []*step
+	var some []plan.Step
 	found := map[string]bool{}
-	for _, s := range c.steps {
-		fits := func(name string) bool { return s.name == name || strings.HasPrefix(s.name, name+"/") }
+	for _, s := range steps {
+		fits := func(name string) bool { return s.Name == name || strings.HasPrefix(s.Name, name+"/") }
 		if slices.ContainsFunc(names, fits) {
-			chosen = append(chosen, s)
+			some = append(some, s)
 		}
 		for _, name := range names {
 			found[name] = found[name] || fits(name)
@@ -231,17 +232,16 @@ func (c *expedition) choose(names []string) error {
 			continue
 		}
 		var known []string
-		for _, s := range c.steps {
-			known = append(known, s.name)
+		for _, s := range steps {
+			known = append(known, s.Name)
 		}
 		hint := "known are " + strings.Join(known, ", ")
 		if near := nearest(name, known); near != "" {
 			hint = "did you mean " + near + "?"
 		}
-		return usagef(hint, "the plan has no step %q", name)
+		return nil, usagef(hint, "the plan has no step %q", name)
 	}
-	c.steps = chosen
-	return nil
+	return some, nil
 }
 
 // execute carries out the steps and renders their runs together.
@@ -251,11 +251,21 @@ func (c *expedition) execute(parent context.Context, a *App, keepGoing bool) err
 		return err
 	}
 	defer together.close()
+	written := together
 	for _, s := range c.steps {
 		if err := s.open(a); err != nil {
 			return err
 		}
 		defer s.outputs.close()
+		for i, o := range s.outputs {
+			if other := written.sameFile(o); other != nil {
+				return mistake(s.ownOutputs[i].Place, "give each a file of its own", "output: %s and %s are the same file", other.path, o.path)
+			}
+		}
+		written = append(slices.Clone(written), s.outputs...)
+	}
+	if err := written.spare(c.file); err != nil {
+		return err
 	}
 	ctx, stop := a.interruptible(parent, "interrupted: ending the plan, press Ctrl-C again to leave at once")
 	defer stop()

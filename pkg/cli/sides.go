@@ -20,8 +20,9 @@ import (
 // side is one of those that are compared: records that are there, or a load command
 // that makes them.
 type side struct {
-	role     string // "base", "new", or "new 2" and so on
-	name     string // as it was given, without secrets
+	role     string   // "base", "new", or "new 2" and so on
+	name     string   // as it was given, without secrets
+	paths    []string // of the records, as they were given
 	files    []*result.File
 	campaign *campaign // nil: the records are there
 	command  []string  // what the record says made it
@@ -77,6 +78,10 @@ func (a *App) recordedSide(role, given string, words []string) (*side, error) {
 		}
 		paths = strings.Split(given, ",")
 	}
+	if slices.Contains(paths, "") {
+		return nil, usagef("give a record file, a URL, or a command line in quotes, such as 'rooms -c 600 -n 10'", "%s: no file is named by %q", role, given)
+	}
+	s.paths = paths
 	for _, path := range paths {
 		f, err := result.ReadFile(path)
 		if err != nil {
@@ -159,12 +164,8 @@ func (s *side) record() (*result.File, error) {
 	return &all, nil
 }
 
-// saveTo writes the records of sides that were made to files of a folder, which is made
-// if it is not there.
+// saveTo writes the records of sides that were made to files of a folder.
 func saveTo(folder string, sides []*side) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // a report is no secret
-		return fmt.Errorf("--save: %w", err)
-	}
 	var errs []error
 	for _, s := range sides {
 		if s.campaign == nil || len(s.files) == 0 {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,7 +65,8 @@ func (f *telemetryFlags) config() (telemetry.Config, error) {
 		return c, usagef("write for example --telemetry-interval 5s", "--telemetry-interval: %s is less than %s", f.interval, leastTelemetryInterval)
 	}
 	if f.listen != "" {
-		if _, port, err := net.SplitHostPort(f.listen); err != nil || port == "" {
+		_, port, err := net.SplitHostPort(f.listen)
+		if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
 			return c, usagef("write for example --prometheus :9464 or --prometheus 127.0.0.1:9464", "--prometheus: %s is not HOST:PORT", withoutUser(f.listen))
 		}
 	}

@@ -349,8 +349,11 @@ func failures(runs []result.Run) string {
 // rejudge judges the runs of records anew, if there are thresholds, has them rendered,
 // and returns the error of those that failed.
 func (f *thresholdFlags) rejudge(runs []result.Run, render func() error) error {
-	if len(f.all) == 0 {
+	switch {
+	case len(f.all) == 0:
 		return render()
+	case len(runs) == 0:
+		return errors.New("there are no runs to hold to a threshold")
 	}
 	for i := range runs {
 		runs[i].Thresholds = nil
@@ -366,7 +369,7 @@ func (f *thresholdFlags) rejudge(runs []result.Run, render func() error) error {
 			runs[i].Thresholds = append(runs[i].Thresholds, t.Judge(&runs[i]))
 			judged = true
 		}
-		if !judged && len(runs) > 0 {
+		if !judged {
 			return &usageError{err: fmt.Errorf("%s=%s: %w", flagOf(t), t, none)}
 		}
 	}

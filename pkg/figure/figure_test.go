@@ -147,7 +147,7 @@ func TestParseValue(t *testing.T) {
 		{"100", Nanoseconds, `"100" is a number without a unit, not a time`},
 		{"100MiB", Nanoseconds, `"100MiB" is a size, not a time`},
 		{"10ms", Count, `"10ms" is a time, not a count`},
-		{"fast", Percent, `"fast" is not a percentage`},
+		{"fast", Percent, `"fast" is not a percentage`}, {"1 0", Count, `"1 0" is not a count`}, {"1 0ms", Nanoseconds, `"1 0ms" is not a time`},
 		{"", Count, `"" is not a count`}, {"NaN", Count, `"NaN" is not a count`}, {"Inf/s", PerSecond, `"Inf/s" is not a rate`},
 	} {
 		_, err := ParseValue(test.text, test.unit)

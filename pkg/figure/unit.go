@@ -82,7 +82,13 @@ func ParseValue(text string, u Unit) (float64, error) {
 
 // parse finds the unit from how a value is written.
 func parse(text string) (value float64, u Unit, ok bool) {
-	text = strings.ReplaceAll(strings.TrimSpace(text), " ", "")
+	text = strings.TrimSpace(text)
+	if number, unit, apart := strings.Cut(text, " "); apart {
+		if unit = strings.TrimLeft(unit, " "); strings.ContainsAny(unit, " 0123456789") {
+			return 0, Count, false // those are two
+		}
+		text = number + unit
+	}
 	if d, err := time.ParseDuration(text); err == nil && strings.ContainsAny(text, "smh") {
 		return float64(d), Nanoseconds, true
 	}

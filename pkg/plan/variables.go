@@ -47,7 +47,8 @@ const (
 type scope struct {
 	values   Values
 	declared map[string]Variable
-	used     []Variable // each once, in the order in which they are met
+	coming   map[string]bool // the variables of the plan that have no value yet
+	used     []Variable      // each once, in the order in which they are met
 	met      map[string]bool
 	expanded int // bytes of all values so far
 }
@@ -61,6 +62,10 @@ func newScope(v Values) scope {
 func (s *scope) declare(n *node) error {
 	if err := n.need(mapping, "variables", "write for example variables: {TARGET: http://127.0.0.1:8123}"); err != nil {
 		return err
+	}
+	s.coming = map[string]bool{}
+	for _, f := range n.fields {
+		s.coming[f.key] = true
 	}
 	for _, f := range n.fields {
 		if !isVariable(f.key) {
@@ -78,6 +83,7 @@ func (s *scope) declare(n *node) error {
 			v.Value, v.From = t.Value, f.at.String()
 		}
 		s.declared[f.key] = v
+		delete(s.coming, f.key)
 		s.meet(v)
 	}
 	return nil
@@ -165,6 +171,9 @@ func (s *scope) reference(at Place, text string) (v Variable, rest string, err e
 		return v, rest, nil
 	case has:
 		return Variable{name, fallback, FromFallback}, rest, nil
+	}
+	if s.coming[name] {
+		return v, "", at.wrong("put the one before the other: a variable may use those above it", "variable %s is used where it has no value yet", name)
 	}
 	return v, "", at.wrong(fmt.Sprintf("give it one under variables, in the environment, or with --var %s=…; or write ${%[1]s:-fallback}", name),
 		"variable %s has no value", name)

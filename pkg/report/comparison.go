@@ -284,7 +284,7 @@ func FindingText(f *compare.Finding) string {
 // outcomes say what got worse and what better.
 func outcomes(c *compare.Comparison) []remark {
 	words := map[compare.Verdict][]string{}
-	tested, hidden := 0, 0
+	tested, hidden, unknown := 0, 0, 0
 	for i := range c.Rows {
 		row := &c.Rows[i]
 		var at map[compare.Verdict][]string
@@ -293,8 +293,11 @@ func outcomes(c *compare.Comparison) []remark {
 			if change.P != nil && change.Verdict != compare.Same {
 				tested++
 			}
-			if change.Verdict == compare.Noise {
+			switch change.Verdict {
+			case compare.Noise:
 				hidden++
+			case compare.Unknown:
+				unknown++
 			}
 			if change.Verdict.Real() {
 				if at == nil {
@@ -318,7 +321,10 @@ func outcomes(c *compare.Comparison) []remark {
 			all.say(failure, string(verdict), "%s", strings.Join(texts, "; "))
 		}
 	}
-	if len(all) == 0 {
+	if unknown > 0 {
+		all.say(failure, "unknown", "figures of one side alone: %d", unknown)
+	}
+	if len(words) == 0 {
 		text := "nothing got worse or better"
 		if hidden > 0 {
 			text += " by more than noise explains"

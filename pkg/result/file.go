@@ -18,7 +18,7 @@ var ErrSchema = errors.New("not a record of schema " + Schema)
 // Read decodes one record from r, up to its end.
 //
 // It is strict about what the input claims to be: a missing or different schema
-// name, a missing list of runs, and anything behind the record are errors. It
+// name, a missing list of runs, a run of no scenario, and anything behind the record are errors. It
 // tolerates fields that it does not know, so that a program can read the records
 // of a later one that only added some; such fields are dropped.
 func Read(r io.Reader) (*File, error) {
@@ -53,6 +53,11 @@ func Read(r io.Reader) (*File, error) {
 	var f File
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, decodeError(data, err)
+	}
+	for i := range f.Runs {
+		if f.Runs[i].Scenario == "" {
+			return nil, fmt.Errorf("run %d of the record has no scenario", i+1)
+		}
 	}
 	return &f, nil
 }
