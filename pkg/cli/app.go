@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -42,7 +43,8 @@ type App struct {
 	noColor  bool
 	progress progressMode
 	screen   screen // on stderr, while progress is live
-	shown    int    // runs that telemetry has shown
+	made     made
+	shown    int // runs that telemetry has shown
 }
 
 // Main runs the program with the process' arguments and streams and exits with
@@ -93,8 +95,16 @@ func (a *App) report(err error) int {
 	return exitError
 }
 
+// oneLine is text in one line, without what a terminal could take for a command: some of
+// it comes from outside.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	line := strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, line)
 }
 
 // log is where things that are no result are told, in words for people.
@@ -200,6 +210,7 @@ func (a *App) interruptible(ctx context.Context, onFirst string) (_ context.Cont
 				}
 				cancel()
 			default:
+				a.made.removeEmpty()
 				a.Exit(exitInterrupted)
 			}
 		}

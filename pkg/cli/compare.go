@@ -272,7 +272,7 @@ func (o *compareOptions) judge(a *App, all []*compare.Comparison) error {
 		a.note("suspected, not proven: %s; to know, repeat more: --repeat %d", text, 2*o.runs(all))
 	}
 	if texts := found[compare.Exceeded]; len(texts) > 0 {
-		return &worseError{err: errors.New(andMore(texts)), hint: "the whole interval lies beyond the limit: this is no noise; --profile cpu in the commands of both sides may show why"}
+		return &worseError{err: errors.New(andMore(texts)), hint: "this is no noise: -o markdown or -o json has all the figures, and --profile in the commands of both sides shows where the time goes"}
 	}
 	if texts := found[compare.Unjudged]; len(texts) > 0 {
 		return &hinted{fmt.Errorf("--fail-if: %s", andMore(texts)), "limit what both sides know, or find out why one does not"}
@@ -365,6 +365,9 @@ func (l *limits) Type() string { return "'FIGURE +N%'" }
 
 func (l *limits) Set(s string) error {
 	limit, err := compare.ParseLimit(s)
+	if err == nil {
+		err = knownClass(limit.Figure())
+	}
 	if err != nil {
 		return err
 	}

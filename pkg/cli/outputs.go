@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 
@@ -61,6 +62,9 @@ func openFormats(a *App, specs []string, lookup func(name string) (report.Format
 	}
 	for i := range all {
 		err := all[i].open()
+		if all[i].file != nil && all[i].isNew {
+			a.made.add(all[i].path)
+		}
 		if err != nil {
 			err = &hinted{err, "check that the folder exists and may be written to"}
 		} else if other := all[:i].sameFile(all[i]); other != nil {
@@ -104,6 +108,29 @@ func (all outputs) spare(inputs ...string) error {
 		}
 	}
 	return nil
+}
+
+// made are the files that outputs have made, for who leaves in a hurry.
+type made struct {
+	mu    sync.Mutex
+	paths []string
+}
+
+func (m *made) add(path string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.paths = append(m.paths, path)
+}
+
+// removeEmpty removes those that nothing has been written to.
+func (m *made) removeEmpty() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, path := range m.paths {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+			_ = os.Remove(path)
+		}
+	}
 }
 
 // newOutput is the output that FORMAT[=PATH] says.

@@ -15,6 +15,7 @@ import (
 	"github.com/sseload/sseload/pkg/cost"
 	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/pkg/target"
+	"github.com/sseload/sseload/scenarios"
 )
 
 // side is one of those that are compared: records that are there, or a load command
@@ -140,6 +141,9 @@ func (a *App) inTurns(ctx context.Context, sides []*side, first, last int) error
 			did := s.campaign.perform(ctx, a, setting{command: s.command, observers: a.observers(), repetition: turn})
 			if did.file != nil {
 				s.files = append(s.files, did.file)
+				if did.err == nil && abortsSeries(did.file.Runs) {
+					return fmt.Errorf("%s: %w", s.role, endedBy(scenarios.ErrCalledOff, did.file.Runs))
+				}
 			}
 			if did.err != nil {
 				if errors.Is(did.err, context.Canceled) {
@@ -151,6 +155,14 @@ func (a *App) inTurns(ctx context.Context, sides []*side, first, last int) error
 		slices.Reverse(ours)
 	}
 	return nil
+}
+
+// abortsSeries reports whether an --abort-on did not hold at the end of a run: what is
+// made in turns is one series too.
+func abortsSeries(runs []result.Run) bool {
+	return slices.ContainsFunc(runs, func(r result.Run) bool {
+		return slices.ContainsFunc(r.Thresholds, func(v result.Verdict) bool { return v.Abort && !v.Held })
+	})
 }
 
 // record is all of a side's runs in one.

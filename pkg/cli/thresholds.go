@@ -278,9 +278,6 @@ func standsAt(g *scenarios.Going) threshold.Standing {
 		MostCopies: p.MostCopies, MostSends: threshold.MostSends(&g.Run.Params),
 		Open: latencies.Open, Delivery: latencies.Delivery,
 	}
-	if p.Phase == "connect" && live.Opened+live.Failed < s.Clients {
-		s.Connecting = p.PhaseElapsed
-	}
 	if kind := g.Run.Params.Payload; kind != nil && *kind == "timestamp" {
 		s.MostCopies = 0 // a copy that comes twice counts twice
 	}

@@ -96,7 +96,10 @@ type Change struct {
 	Percent  *Interval `json:"percent"`  // of the change, in percent of the base; null: not known, or the base is 0
 	Absolute *Interval `json:"absolute"` // of the change, in the unit; null: not known
 	P        *float64  `json:"p"`        // of the rank test; null: not tested
-	Verdict  Verdict   `json:"verdict"`
+	// Unknown is how many runs of both sides do not know the figure. What the others say of
+	// it is no ground to judge a limit on.
+	Unknown int     `json:"unknown"`
+	Verdict Verdict `json:"verdict"`
 }
 
 // Interval is a change with the bounds between which it lies at the confidence asked
@@ -148,6 +151,11 @@ func Compare(base, fresh []*result.File, o Options) (*Comparison, error) {
 	}
 	for _, l := range o.Limits {
 		c.Findings = append(c.Findings, l.judge(c.Rows)...)
+		for _, u := range c.Unmatched {
+			if u.Side == "base" { // what is not there any more cannot be said to be no worse
+				c.Findings = append(c.Findings, Finding{Limit: l.text, Figure: l.name, Row: u.Name, State: Unjudged})
+			}
+		}
 	}
 	return c, nil
 }
@@ -193,6 +201,7 @@ func (t *tester) change(base, fresh *side, what measure) (Change, bool, error) {
 	c := Change{
 		Figure: what.figure.Name, Label: what.label, Unit: what.figure.Unit.String(), Base: one.value, New: other.value,
 		BaseEach: list(one.each), NewEach: list(other.each), Verdict: Unknown,
+		Unknown: len(base.runs) - len(one.each) + len(fresh.runs) - len(other.each),
 	}
 	if one.value == nil || other.value == nil {
 		return c, true, nil

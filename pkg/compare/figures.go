@@ -205,7 +205,7 @@ func quantileBand(bars []result.Bar, q, v, factor float64) *band {
 	tail := 1 - q
 	lower := 1 - max(leastTail, min(tail*tailMore, (1+tail)/2))
 	upper := 1 - tail/tailFewer
-	return &band{min(v/factor, quantile(bars, lower)), max(v*factor, quantile(bars, upper))}
+	return &band{max(1, min(v/factor, quantile(bars, lower))), max(v*factor, quantile(bars, upper))} // 1 ns is as good as none
 }
 
 // countBand is where a count of another run might lie: within a factor, and three

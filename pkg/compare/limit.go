@@ -118,7 +118,7 @@ const (
 	Held      State = "held"
 	Suspected State = "suspected" // it was exceeded, but that may be chance
 	Exceeded  State = "exceeded"  // really
-	Unjudged  State = "unjudged"  // one side alone knows the figure, or no row does
+	Unjudged  State = "unjudged"  // not all runs know the figure, or the new side has no such row
 )
 
 // Finding is what became of a limit in a row.
@@ -127,7 +127,7 @@ type Finding struct {
 	Figure string  `json:"figure"` // as it was written
 	Row    string  `json:"row"`    // empty: all of them, which do not know the figure
 	State  State   `json:"state"`
-	Change *Change `json:"change"` // null when the figure is not known
+	Change *Change `json:"change"` // null when no run knows the figure, or the row is in the base alone
 }
 
 // Exceeds reports whether a limit, as it was written, is exceeded in the row of that
@@ -155,7 +155,7 @@ func (l Limit) judge(rows []Row) []Finding {
 }
 
 func (l Limit) state(c *Change) State {
-	if c.Verdict == Unknown {
+	if c.Verdict == Unknown || c.Unknown > 0 {
 		return Unjudged
 	}
 	value := *c.New - *c.Base

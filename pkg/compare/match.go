@@ -105,6 +105,16 @@ func rowsOf(runs []known) []asked {
 	return rows
 }
 
+// only reports whether nothing of n is so but the one at i.
+func only(n, i int, so func(int) bool) bool {
+	for k := range n {
+		if k != i && so(k) {
+			return false
+		}
+	}
+	return true
+}
+
 // match finds the rows that both sides have, in the order of the base, and those that
 // one alone has. Rows left over that differ only in what follows from where the server
 // is, or in what it is called, are matched all the same, and that is said.
@@ -118,23 +128,18 @@ func match(base, fresh []known) ([]pair, []Unmatched) {
 			taken[partner[i]] = true
 		}
 	}
+	// Of several that it may be, on either side, which one it is cannot be known.
+	free := func(i, j int) bool { return partner[i] < 0 && !taken[j] && alike(one[i].fields, other[j].fields) }
+	var found [][2]int
 	for i := range one {
-		if partner[i] >= 0 {
-			continue
-		}
-		like := -1
 		for j := range other {
-			if !taken[j] && alike(one[i].fields, other[j].fields) {
-				if like >= 0 {
-					like = -1 // which of them it is cannot be known
-					break
-				}
-				like = j
+			if free(i, j) && only(len(other), j, func(k int) bool { return free(i, k) }) && only(len(one), i, func(k int) bool { return free(k, j) }) {
+				found = append(found, [2]int{i, j})
 			}
 		}
-		if like >= 0 {
-			partner[i], taken[like] = like, true
-		}
+	}
+	for _, f := range found {
+		partner[f[0]], taken[f[1]] = f[1], true
 	}
 	var alone []asked
 	for j, r := range other {

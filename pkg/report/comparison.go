@@ -264,14 +264,20 @@ func comparisonRemarks(c *compare.Comparison) []remark {
 
 // FindingText says in a line, without a full stop, what became of a limit.
 func FindingText(f *compare.Finding) string {
+	if f.Change == nil && f.Row != "" {
+		return fmt.Sprintf("limit %s: %s is in the base alone", f.Limit, f.Row)
+	}
 	if f.Change == nil {
 		return fmt.Sprintf("limit %s: no run of either side knows %s", f.Limit, f.Figure)
 	}
 	c := f.Change
 	form := unitForm(c.Unit)
 	if f.State == compare.Unjudged {
-		return fmt.Sprintf("limit %s: %s of %s is %s in the base and %s in the new", f.Limit, f.Figure, f.Row,
-			known(c.Base, form), known(c.New, form))
+		text := fmt.Sprintf("limit %s: %s of %s is %s in the base and %s in the new", f.Limit, f.Figure, f.Row, known(c.Base, form), known(c.New, form))
+		if c.Unknown > 0 {
+			text += ", but not known in runs: " + count(int64(c.Unknown))
+		}
+		return text
 	}
 	word := "rose"
 	if *c.New < *c.Base {

@@ -107,6 +107,9 @@ func newEndpoint(s endpointSpec) (*Endpoint, error) {
 func (e *Endpoint) addHeader(line string, keys []Key, private bool) error {
 	name, value, ok := strings.Cut(line, ":")
 	value = strings.TrimSpace(value)
+	if !ok {
+		name, _, _ = strings.Cut(name, " ") // where the colon was forgotten, the value comes next
+	}
 	if !ok || !isToken(name) || strings.ContainsAny(value, "\r\n\x00") {
 		return specErrorf("write it as 'Name: value', on one line", "header %q is not valid", name) // the value may be a secret
 	}

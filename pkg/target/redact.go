@@ -41,7 +41,7 @@ func IsSecret(name string) bool {
 		name = plain
 	}
 	name = strings.ToLower(name)
-	if name == "sig" || name == "pass" || name == "pwd" {
+	if name == "sig" || strings.HasSuffix(name, "pass") || strings.HasSuffix(name, "pwd") {
 		return true
 	}
 	for _, word := range []string{

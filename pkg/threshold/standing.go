@@ -14,8 +14,6 @@ import (
 // come.
 type Standing struct {
 	Total time.Duration // as the run's total counts it
-	// Connecting is for how long clients have been connecting, while some still are.
-	Connecting time.Duration
 
 	Clients                 int64 // that are to connect
 	Opened, Failed, Dropped int64
@@ -85,8 +83,6 @@ func (s *Standing) reach(f figure.Figure) (least, most float64) {
 	switch f.Name {
 	case "total":
 		return float64(s.Total), most
-	case "connect.elapsed":
-		return float64(s.Connecting), most
 	case "connect.opened":
 		return float64(s.Opened), float64(s.Clients - s.Failed)
 	case "connect.failed":
