@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -173,19 +174,19 @@ func (all outputs) record() string {
 	return first
 }
 
-// render writes f to every output.
-func (all outputs) render(f *result.File) error {
+// render writes f to every output, with what could not be done.
+func (all outputs) render(f *result.File, failed ...report.NotDone) error {
 	var errs []error
 	for i := range all {
-		if err := all[i].render(f); err != nil {
+		if err := all[i].render(f, failed); err != nil {
 			errs = append(errs, fmt.Errorf("output %s: %w", all[i].format.Name(), err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (o *output) render(f *result.File) error {
-	err := o.write(f)
+func (o *output) render(f *result.File, failed []report.NotDone) error {
+	err := o.write(f, failed)
 	if o.file != nil {
 		err = errors.Join(err, o.file.Close())
 		o.file = nil
@@ -193,7 +194,7 @@ func (o *output) render(f *result.File) error {
 	return err
 }
 
-func (o *output) write(f *result.File) error {
+func (o *output) write(f *result.File, failed []report.NotDone) error {
 	if o.live != nil {
 		return o.live.finish() // it has been written
 	}
@@ -203,7 +204,7 @@ func (o *output) write(f *result.File) error {
 			return errors.Join(err, o.writeParts(parts))
 		}
 	}
-	options := report.Options{Color: o.color}
+	options := report.Options{Color: o.color, Failed: failed}
 	options.Width, _ = terminalWidth(o.w)
 	if o.adds {
 		options.Limit = o.roomLeft()
@@ -211,6 +212,24 @@ func (o *output) write(f *result.File) error {
 		return err
 	}
 	return o.format.Render(o.w, f, options)
+}
+
+// renderFailed writes what could not be done to the files whose format shows that, where
+// no run was made. What they say of an earlier time must not pass for that of this one;
+// other files keep what they have.
+func (all outputs) renderFailed(command []string, failed ...report.NotDone) error {
+	var some outputs
+	for _, o := range all.files() {
+		if report.ShowsFailed(o.format) {
+			some = append(some, o)
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	return some.render(&result.File{
+		Schema: result.Schema, Tool: tool(), Command: command, Host: host(), StartedAt: time.Now().UTC(),
+	}, failed...)
 }
 
 // regular tells whether the output is a file that can be emptied, and no pipe.
