@@ -49,16 +49,9 @@ func openOutputs(a *App, specs []string) (outputs, error) {
 
 // openFormats is openOutputs of the formats that lookup knows.
 func openFormats(a *App, specs []string, lookup func(name string) (report.Format, error)) (outputs, error) {
-	var all outputs
-	for _, spec := range specs {
-		o, err := newOutput(a, spec, lookup)
-		if err != nil {
-			return nil, err
-		}
-		if o.path != "" && slices.ContainsFunc(all, func(other *output) bool { return other.path == o.path }) {
-			return nil, usagef("give each format a file of its own", "--output: %s is named twice", o.path)
-		}
-		all = append(all, o)
+	all, err := newOutputs(a, specs, lookup)
+	if err != nil {
+		return nil, err
 	}
 	for i := range all {
 		err := all[i].open()
@@ -71,6 +64,22 @@ func openFormats(a *App, specs []string, lookup func(name string) (report.Format
 			all.close()
 			return nil, err
 		}
+	}
+	return all, nil
+}
+
+// newOutputs checks every output, and opens none.
+func newOutputs(a *App, specs []string, lookup func(name string) (report.Format, error)) (outputs, error) {
+	var all outputs
+	for _, spec := range specs {
+		o, err := newOutput(a, spec, lookup)
+		if err != nil {
+			return nil, err
+		}
+		if o.path != "" && slices.ContainsFunc(all, func(other *output) bool { return other.path == o.path }) {
+			return nil, usagef("give each format a file of its own", "--output: %s is named twice", o.path)
+		}
+		all = append(all, o)
 	}
 	return all, nil
 }

@@ -168,8 +168,12 @@ func (o *runOptions) prepare(cmd *cobra.Command, a *App, file string, text []byt
 		}
 	}
 	b := binder{app: a, plan: p, own: cmd.Flags(), settings: settings}
-	c.steps, err = b.bind()
-	if err == nil && !c.typed {
+	if c.steps, err = b.bind(); err != nil {
+		return nil, err
+	}
+	if c.typed {
+		_, err = newOutputs(a, o.outputs, report.Lookup)
+	} else {
 		err = checkOutputs(p.Output)
 	}
 	return c, err
@@ -363,7 +367,9 @@ func (v *voyage) make(ctx context.Context, s *step, number int) bool {
 		a.note("step %d of %d: %s", number, v.all, s.name)
 	}
 	s.profilesBeside(v.together.record())
-	did := s.campaign.perform(ctx, a, setting{command: s.redacted(), outputs: v.together, observers: a.observers(), step: s.name})
+	did := s.campaign.perform(ctx, a, setting{
+		command: s.redacted(), outputs: v.together, observers: append(a.observers(), s.outputs.live()...), step: s.name,
+	})
 	if did.file != nil {
 		v.files = append(v.files, did.file)
 	}
