@@ -11,6 +11,7 @@ import (
 
 	"github.com/sseload/sseload/pkg/cost"
 	"github.com/sseload/sseload/pkg/load"
+	"github.com/sseload/sseload/pkg/report"
 	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/scenarios"
 )
@@ -43,6 +44,32 @@ type outcome struct {
 	profiles *scenarios.Profiles
 }
 
+// notDone is what the runs do not tell of: none, or what ended the campaign where no run
+// says so.
+func (o *outcome) notDone(step string) []report.NotDone {
+	if o.err == nil || errors.Is(o.err, scenarios.ErrCalledOff) {
+		return nil
+	}
+	if o.file != nil {
+		if last := o.file.Runs[len(o.file.Runs)-1]; last.Aborted != nil || last.Interrupted {
+			return nil
+		}
+	}
+	reason := oneLine(o.err.Error())
+	if errors.Is(o.err, context.Canceled) {
+		reason = "interrupted"
+	}
+	return []report.NotDone{{Step: step, Reason: reason}}
+}
+
+// renderOutcome writes the runs, or that there are none.
+func (all outputs) renderOutcome(did outcome, command []string, failed []report.NotDone) error {
+	if did.file != nil {
+		return all.render(did.file, failed...)
+	}
+	return all.renderFailed(command, failed...)
+}
+
 // typed has the command carried out when it is typed.
 func (a *App) typed(c loadCommand) loadCommand {
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -69,13 +96,11 @@ func (c *campaign) execute(parent context.Context, a *App) error {
 	if errors.Is(did.err, load.ErrNoneOpened) && did.file != nil && len(did.file.Runs) == 1 {
 		outputs = outputs.files() // on the terminal the error says it all
 	}
-	if did.file != nil {
-		if err := outputs.render(did.file); err != nil {
-			if did.err == nil {
-				return err
-			}
-			a.tell("error: %s", oneLine(err.Error())) // beside what ended the run
+	if err := outputs.renderOutcome(did, redacted(a.Args), did.notDone("")); err != nil {
+		if did.err == nil {
+			return err
 		}
+		a.tell("error: %s", oneLine(err.Error())) // beside what ended the run
 	}
 	return c.conclude(a, did)
 }

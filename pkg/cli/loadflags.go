@@ -90,11 +90,11 @@ func (f *requestFlags) spec(rawURL string) (target.Spec, error) {
 	if f.caCert != "" {
 		pem, err := readInput(f.caCert)
 		if err != nil {
-			return s, fmt.Errorf("--cacert: %w", err)
+			return s, &hinted{fmt.Errorf("--cacert: %w", err), "name a file with certificates in PEM"}
 		}
 		s.RootCAs = x509.NewCertPool()
 		if !s.RootCAs.AppendCertsFromPEM(pem) {
-			return s, fmt.Errorf("--cacert: %s holds no PEM certificate", f.caCert)
+			return s, &hinted{fmt.Errorf("--cacert: %s holds no PEM certificate", f.caCert), "name a file with certificates in PEM"}
 		}
 	}
 	return s, f.reach.spec(&s)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -49,16 +50,9 @@ func openOutputs(a *App, specs []string) (outputs, error) {
 
 // openFormats is openOutputs of the formats that lookup knows.
 func openFormats(a *App, specs []string, lookup func(name string) (report.Format, error)) (outputs, error) {
-	var all outputs
-	for _, spec := range specs {
-		o, err := newOutput(a, spec, lookup)
-		if err != nil {
-			return nil, err
-		}
-		if o.path != "" && slices.ContainsFunc(all, func(other *output) bool { return other.path == o.path }) {
-			return nil, usagef("give each format a file of its own", "--output: %s is named twice", o.path)
-		}
-		all = append(all, o)
+	all, err := newOutputs(a, specs, lookup)
+	if err != nil {
+		return nil, err
 	}
 	for i := range all {
 		err := all[i].open()
@@ -74,6 +68,22 @@ func openFormats(a *App, specs []string, lookup func(name string) (report.Format
 			all.close()
 			return nil, err
 		}
+	}
+	return all, nil
+}
+
+// newOutputs checks every output, and opens none.
+func newOutputs(a *App, specs []string, lookup func(name string) (report.Format, error)) (outputs, error) {
+	var all outputs
+	for _, spec := range specs {
+		o, err := newOutput(a, spec, lookup)
+		if err != nil {
+			return nil, err
+		}
+		if o.path != "" && slices.ContainsFunc(all, func(other *output) bool { return other.path == o.path }) {
+			return nil, usagef("give each format a file of its own", "--output: %s is named twice", o.path)
+		}
+		all = append(all, o)
 	}
 	return all, nil
 }
@@ -200,19 +210,19 @@ func (all outputs) record() string {
 	return first
 }
 
-// render writes f to every output.
-func (all outputs) render(f *result.File) error {
+// render writes f to every output, with what could not be done.
+func (all outputs) render(f *result.File, failed ...report.NotDone) error {
 	var errs []error
 	for i := range all {
-		if err := all[i].render(f); err != nil {
+		if err := all[i].render(f, failed); err != nil {
 			errs = append(errs, fmt.Errorf("output %s: %w", all[i].format.Name(), err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (o *output) render(f *result.File) error {
-	err := o.write(f)
+func (o *output) render(f *result.File, failed []report.NotDone) error {
+	err := o.write(f, failed)
 	if o.file != nil {
 		err = errors.Join(err, o.file.Close())
 		o.file = nil
@@ -220,7 +230,7 @@ func (o *output) render(f *result.File) error {
 	return err
 }
 
-func (o *output) write(f *result.File) error {
+func (o *output) write(f *result.File, failed []report.NotDone) error {
 	if o.live != nil {
 		return o.live.finish() // it has been written
 	}
@@ -230,7 +240,7 @@ func (o *output) write(f *result.File) error {
 			return errors.Join(err, o.writeParts(parts))
 		}
 	}
-	options := report.Options{Color: o.color}
+	options := report.Options{Color: o.color, Failed: failed}
 	options.Width, _ = terminalWidth(o.w)
 	if o.adds {
 		options.Limit = o.roomLeft()
@@ -238,6 +248,24 @@ func (o *output) write(f *result.File) error {
 		return err
 	}
 	return o.format.Render(o.w, f, options)
+}
+
+// renderFailed writes what could not be done to the files whose format shows that, where
+// no run was made. What they say of an earlier time must not pass for that of this one;
+// other files keep what they have.
+func (all outputs) renderFailed(command []string, failed ...report.NotDone) error {
+	var some outputs
+	for _, o := range all.files() {
+		if report.ShowsFailed(o.format) {
+			some = append(some, o)
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	return some.render(&result.File{
+		Schema: result.Schema, Tool: tool(), Command: command, Host: host(), StartedAt: time.Now().UTC(),
+	}, failed...)
 }
 
 // regular tells whether the output is a file that can be emptied, and no pipe.

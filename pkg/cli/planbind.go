@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/sseload/sseload/pkg/plan"
 	"github.com/sseload/sseload/pkg/report"
+	"github.com/sseload/sseload/pkg/target"
 )
 
 // A plan's settings are flags, by their long names. Each step is bound to a command of
@@ -85,6 +87,8 @@ type flagValue struct {
 	flag *pflag.Flag
 	text []string
 	from string
+	// outside is what to call it where it is a mistake; empty: by its place in the plan.
+	outside string
 }
 
 // words are the step's command line, without the program's name.
@@ -163,7 +167,17 @@ func (b *binder) bind() ([]*step, error) {
 		}
 		all = append(all, s)
 	}
-	return all, nil
+	return all, b.checkUsed(all)
+}
+
+// checkUsed refuses a setting of the command line that none of the steps has.
+func (b *binder) checkUsed(steps []*step) error {
+	for _, set := range b.settings {
+		if !slices.ContainsFunc(steps, func(s *step) bool { return s.command.Flags().Lookup(set.name) != nil }) {
+			return usagef("leave it out, or choose a step of "+b.whose(set.name), "--set %s: no step that is to be carried out has such a flag", set.name)
+		}
+	}
+	return nil
 }
 
 // checkShared refuses settings that no command has.
@@ -230,7 +244,7 @@ func (b *binder) unknown(at plan.Place, c *loadCommand, what, key string) error 
 				near = f.Name
 			}
 		}
-		if near != "" {
+		if near != "" && (c != nil || near != "output") { // which is not for what steps share
 			return mistake(at, "did you mean "+near+"?", "unknown flag %s%s", what, of)
 		}
 	}
@@ -345,7 +359,7 @@ func (b *binder) fill(s *step, settings []plan.Setting) error {
 		i := slices.IndexFunc(outside, func(v flagValue) bool { return v.flag == f })
 		switch {
 		case i < 0:
-			outside = append(outside, flagValue{f, []string{set.value}, "--set"})
+			outside = append(outside, flagValue{f, []string{set.value}, "--set", "--set " + set.name})
 		case formOf(f) == repeated:
 			outside[i].text = append(outside[i].text, set.value)
 		default:
@@ -394,7 +408,7 @@ func (b *binder) environment(flags *pflag.FlagSet) ([]flagValue, error) {
 	var all []flagValue
 	flags.VisitAll(func(f *pflag.Flag) {
 		if name := environmentName(f.Name); f.Changed && !before[f.Name] {
-			all = append(all, flagValue{f, []string{given[name]}, name + " in the environment"})
+			all = append(all, flagValue{f, []string{given[name]}, name + " in the environment", name + " in the environment"})
 		}
 	})
 	return all, nil
@@ -452,32 +466,68 @@ func textOrigin(texts ...plan.Text) string {
 }
 
 // blamed is what a step's command has to say of all flags together, with the place of
-// the flag that it names first, else of the step.
+// the flag that it names first, else of the step. A flag that was set from outside of the
+// plan has no place there.
 func (s *step) blamed(settings []plan.Setting, err error) error {
-	at, text := s.place, err.Error()
-	first := len(text)
-	for _, set := range settings {
-		name := "--" + set.Key
-		i := strings.Index(text, name)
-		behind := strings.TrimPrefix(text[max(i, 0):], name)
-		if i < 0 || i >= first || behind != "" && (behind[0] == '-' || behind[0] >= 'a' && behind[0] <= 'z') {
-			continue
+	text := err.Error()
+	at, outside, first := s.place, "", len(text)
+	for _, v := range s.values {
+		if i, ok := mentions(err, v.flag.Name); ok && i < first && v.outside != "" {
+			first, outside = i, v.outside
 		}
-		first, at = i, set.Place
 	}
-	if s.url != nil && first == len(text) && strings.Contains(text, s.url.Value) {
+	for _, set := range settings {
+		own := func(v flagValue) bool { return v.flag.Name == set.Key && v.outside == "" }
+		if i, ok := mentions(err, set.Key); ok && i < first && slices.ContainsFunc(s.values, own) {
+			first, outside, at = i, "", blamedIn(set, err)
+		}
+	}
+	switch {
+	case outside != "":
+		return fmt.Errorf("%s: %w", outside, err)
+	case s.url != nil && first == len(text) && strings.Contains(text, strconv.Quote(target.Redacted(s.url.Value))):
 		at = s.url.Place
 	}
 	return placed(at, err)
+}
+
+// mentions finds out where an error's text names a flag, if it is about it.
+func mentions(err error, flag string) (at int, ok bool) {
+	if header := (*target.HeaderError)(nil); errors.As(err, &header) {
+		return 0, flag == "send-header" && header.Sends || flag == "header" && !header.Sends
+	}
+	text, name := err.Error(), "--"+flag
+	for from := 0; ; {
+		i := strings.Index(text[from:], name)
+		if i < 0 {
+			return 0, false
+		}
+		at, from = from+i, from+i+len(name)
+		if behind := text[from:]; behind == "" || behind[0] != '-' && (behind[0] < 'a' || behind[0] > 'z') {
+			return at, true
+		}
+	}
+}
+
+// blamedIn is the place of the setting, or of the one of its values that err is about.
+func blamedIn(set plan.Setting, err error) plan.Place {
+	header := (*target.HeaderError)(nil)
+	if errors.As(err, &header) && header.Index < len(set.Values) {
+		return set.Values[header.Index].Place
+	}
+	return set.Place
 }
 
 // checkOutputs finds outputs of a plan that are none.
 func checkOutputs(texts []plan.Text) error {
 	paths := map[string]bool{}
 	for _, t := range texts {
-		name, path, _ := strings.Cut(t.Value, "=")
+		name, path, named := strings.Cut(t.Value, "=")
 		if _, err := report.Lookup(name); err != nil {
 			return mistake(t.Place, cmp.Or(hintFormat(name), "write FORMAT or FORMAT=PATH, such as json=out.json"), "output: %w", err)
+		}
+		if name == report.StepSummary && !named {
+			path = "$" + stepSummary
 		}
 		if path != "" && path != "-" && paths[path] {
 			return mistake(t.Place, "give each format a file of its own", "output: %s is named twice", path)

@@ -23,7 +23,7 @@ type schema = map[string]any
 // Patterns of values in plans.
 const (
 	variablePattern = `\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}`
-	durationPattern = `^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))*$`
+	durationPattern = `^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*$`
 	sizePattern     = `[0-9]+ *(GiB|MiB|KiB|GB|MB|kB|KB|B)?`
 	numberPattern   = `([0-9]+(\.[0-9]*)?|\.[0-9]+)`
 	namePattern     = `^[-._A-Za-z0-9]+$`
@@ -104,8 +104,8 @@ func (m *schemaMaker) step(command string) schema {
 	properties := without(flags, "")
 	own := map[string]schema{
 		"command": annotated(schema{"const": command}, "what the step does"),
-		"name":    annotated(scalarOr(schema{"type": []string{"string", "number"}, "pattern": namePattern}), "what it is called; else as its command"),
-		"target":  annotated(scalarOrList(schema{"type": []string{"string", "number"}, "minLength": 1}), "the name of a target, or of several: the step is made for each"),
+		"name":    annotated(scalarOr(schema{"type": []string{"string", "number", "boolean"}, "pattern": namePattern}), "what it is called; else as its command"),
+		"target":  annotated(scalarOrList(schema{"type": []string{"string", "number", "boolean"}, "minLength": 1}), "the name of a target, or of several: the step is made for each"),
 		"url":     annotated(scalarOr(schema{"type": "string"}), "where to subscribe; without one the bundled server is started"),
 		"matrix":  annotated(object(matrix), "flags with several values: the step is made for each combination"),
 	}

@@ -74,11 +74,11 @@ func (f *reachFlags) readCertificate(s *target.Spec) error {
 	}
 	certPEM, err := readInput(f.cert)
 	if err != nil {
-		return fmt.Errorf("--cert: %w", err)
+		return &hinted{fmt.Errorf("--cert: %w", err), "name a file with a certificate in PEM"}
 	}
 	keyPEM, err := readInput(key)
 	if err != nil {
-		return fmt.Errorf("--key: %w", err)
+		return &hinted{fmt.Errorf("--key: %w", err), "name a file with a private key in PEM"}
 	}
 	pair, err := tls.X509KeyPair(certPEM, keyPEM)
 	switch {

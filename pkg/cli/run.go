@@ -15,6 +15,7 @@ import (
 
 	"github.com/sseload/sseload/pkg/cost"
 	"github.com/sseload/sseload/pkg/plan"
+	"github.com/sseload/sseload/pkg/report"
 	"github.com/sseload/sseload/pkg/result"
 	"github.com/sseload/sseload/scenarios"
 )
@@ -167,8 +168,12 @@ func (o *runOptions) prepare(cmd *cobra.Command, a *App, file string, text []byt
 		}
 	}
 	b := binder{app: a, plan: p, own: cmd.Flags(), settings: settings}
-	c.steps, err = b.bind()
-	if err == nil && !c.typed {
+	if c.steps, err = b.bind(); err != nil {
+		return nil, err
+	}
+	if c.typed {
+		_, err = newOutputs(a, o.outputs, report.Lookup)
+	} else {
 		err = checkOutputs(p.Output)
 	}
 	return c, err
@@ -269,7 +274,7 @@ func (c *expedition) execute(parent context.Context, a *App, keepGoing bool) err
 	}
 	ctx, stop := a.interruptible(parent, "interrupted: ending the plan, press Ctrl-C again to leave at once")
 	defer stop()
-	v := voyage{app: a, all: len(c.steps), together: together}
+	v := voyage{app: a, all: len(c.steps), together: together, command: redacted(a.Args)}
 	for i, s := range c.steps {
 		if goOn := v.make(ctx, s, i+1); !goOn && (v.interrupted != nil || !keepGoing) {
 			break
@@ -277,6 +282,9 @@ func (c *expedition) execute(parent context.Context, a *App, keepGoing bool) err
 	}
 	if left := v.all - v.made; left > 0 {
 		a.note("steps that were not carried out: %d of %d", left, v.all)
+	}
+	for _, s := range c.steps[v.made:] {
+		v.leave(s)
 	}
 	return v.end()
 }
@@ -343,6 +351,8 @@ type voyage struct {
 	made     int // and how many of them were begun
 	together outputs
 	files    []*result.File
+	command  []string // that the plan is carried out by
+	failed   []report.NotDone
 
 	interrupted error
 	ended       []error // of steps that could not be carried out
@@ -357,12 +367,18 @@ func (v *voyage) make(ctx context.Context, s *step, number int) bool {
 		a.note("step %d of %d: %s", number, v.all, s.name)
 	}
 	s.profilesBeside(v.together.record())
-	did := s.campaign.perform(ctx, a, setting{command: s.redacted(), outputs: v.together, observers: a.observers(), step: s.name})
-	var unwritten error
+	did := s.campaign.perform(ctx, a, setting{
+		command: s.redacted(), outputs: v.together, observers: append(a.observers(), s.outputs.live()...), step: s.name,
+	})
 	if did.file != nil {
 		v.files = append(v.files, did.file)
-		unwritten = s.render(did.file, v.together.record())
 	}
+	failed := did.notDone(s.name)
+	unwritten := s.render(did, v.together.record(), failed)
+	if unwritten != nil && len(failed) == 0 {
+		failed = []report.NotDone{{Step: s.name, Reason: oneLine(unwritten.Error())}}
+	}
+	v.failed = append(v.failed, failed...)
 	err := s.campaign.conclude(a, did)
 	if errors.Is(err, context.Canceled) {
 		v.interrupted = err
@@ -382,16 +398,28 @@ func (v *voyage) make(ctx context.Context, s *step, number int) bool {
 	return true
 }
 
+// leave tells of a step that is not begun any more.
+func (v *voyage) leave(s *step) {
+	reason := "not begun, as a step before it could not be carried out"
+	if v.interrupted != nil {
+		reason = "not begun, as the plan was interrupted"
+	}
+	failed := report.NotDone{Step: s.name, Reason: reason}
+	v.failed = append(v.failed, failed)
+	if err := s.outputs.renderFailed(s.redacted(), failed); err != nil {
+		v.ended = append(v.ended, fmt.Errorf("step %s: %w", s.name, err))
+	}
+}
+
 // render writes the step's runs to its own outputs. Their profiles are named as seen
 // from the file of the whole plan, unless it is told otherwise.
-func (s *step) render(f *result.File, together string) error {
-	if len(s.outputs) == 0 {
-		return nil
+func (s *step) render(did outcome, together string, failed []report.NotDone) error {
+	if did.file != nil && len(s.outputs) > 0 {
+		here, there := filepath.Dir(together), filepath.Dir(s.outputs.record())
+		rebase(did.file, here, there)
+		defer rebase(did.file, there, here)
 	}
-	here, there := filepath.Dir(together), filepath.Dir(s.outputs.record())
-	rebase(f, here, there)
-	defer rebase(f, there, here)
-	return s.outputs.render(f)
+	return s.outputs.renderOutcome(did, s.redacted(), failed)
 }
 
 // profilesBeside gives the step's profiles a folder of their own beside the file of the
@@ -431,14 +459,14 @@ func (v *voyage) end() error {
 
 func (v *voyage) render() error {
 	if len(v.files) == 0 {
-		return nil
+		return v.together.renderFailed(v.command, v.failed...)
 	}
 	merged, err := result.Merge(v.files...)
 	if err != nil {
 		return err
 	}
 	merged.Costs = cost.Of(merged)
-	return v.together.render(merged)
+	return v.together.render(merged, v.failed...)
 }
 
 func (a *App) printPlanSchema() error {

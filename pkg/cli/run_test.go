@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -109,6 +112,15 @@ var planMistakes = []struct {
 	{"others that do not", "steps:\n- command: connect\n  url: http://127.0.0.1:1\n  workers: 2\n", "p.yaml:4:3: --workers is for the bundled server", "leave the URL out", true},
 	{"a bad url", "steps:\n- command: connect\n  url: ftp://h/\n", "p.yaml:3:8: ", "", true},
 	{"a bad url of a target", "targets:\n  old: {url: 'ftp://h/'}\nsteps:\n- {command: connect, target: old}\n", "p.yaml:2:14: ", "", true},
+	{"a url with a password", "steps:\n- command: connect\n  url: http://u:p@h:99999/x\n", "p.yaml:3:8: ", "write it as http", true},
+	{"a url with a password of a target", "targets:\n  old: {url: 'http://u:p@h:99999/x'}\nsteps:\n- {command: connect, target: old}\n", "p.yaml:2:14: ", "write it as http", true},
+	{"a header that is none", "steps:\n- command: connect\n  url: http://h/\n  header:\n  - 'A: b'\n  - 'B b'\n", "p.yaml:6:5: ", "Name: value", true},
+	{"a header with an unknown key", "targets:\n  old: {url: 'http://h/', header: 'A: {b}'}\nsteps:\n- {command: connect, target: old}\n", "p.yaml:2:35: unknown key {b}", "", true},
+	{"a header of sends that is none", "steps:\n- command: rooms\n  url: http://h/\n  send-url: http://h/{payload}\n  header: 'A: b'\n  send-header: ['A: b', 'B b']\n", "p.yaml:6:25: ", "Name: value", true},
+	{"a list of names", "steps:\n- command: connect\n  name: [a]\n", "p.yaml:3:9: name: a list where a value is due", "write one value", false},
+	{"nearly an output in the defaults", "defaults: {outptu: x}\nsteps: [{command: connect}]\n", "p.yaml:1:12: unknown flag outptu", "the keys are the flags", false},
+	{"an empty step", "steps:\n- command: connect\n\n-\n", "p.yaml:4:1: a step has no value", "give it a value, or leave it out", false},
+	{"two summaries", "steps: [{command: connect}]\noutput: [github, github]\n", "p.yaml:2:18: output: $GITHUB_STEP_SUMMARY is named twice", "a file of its own", true},
 }
 
 func upTo(n int) string {
@@ -139,11 +151,23 @@ func TestPlanMistakes(t *testing.T) {
 	}
 }
 
+// TestPlanFiles expects a file that a plan names and that cannot be read to be told with
+// its place and a cure, though it is no mistake in how the plan is written.
+func TestPlanFiles(t *testing.T) {
+	for key, hint := range map[string]string{"cacert": "certificates in PEM", "cert": "a certificate in PEM"} {
+		code, _, stderr := dryRun(t, "steps:\n- command: connect\n  url: https://h/\n  "+key+": none.pem\n", nil)
+		if code != exitError || !strings.HasPrefix(stderr, "sseload: error: p.yaml:4:3: --"+key+": open none.pem") || !strings.Contains(stderr, "\nsseload: hint: name a file with "+hint) {
+			t.Errorf("exit code %d, %q", code, stderr)
+		}
+	}
+}
+
 // goodPlans say in one way or another all that plans can say.
 var goodPlans = map[string]string{
 	"least":     "steps: [{command: connect}]",
 	"values":    "steps:\n- {command: rooms, clients: 100, timeout: 10s, http: 1.1, senders: 1, payload-size: 4KiB, slow-clients: 5%, slow-rate: 1KiB/s, strict: true, connect-rate: 500/s}",
 	"as texts":  `{"steps": [{"command": "rooms", "clients": "5", "http": "1.1", "senders": "all", "strict": "true", "payload-size": 100, "connect-rate": 0}]}`,
+	"a switch":  "steps:\n- {command: connect, name: true, timeout: 500\u03bcs}",
 	"lists":     "steps:\n- {command: rooms, clients: [1, 2], iterations: '1,2', header: ['A: b', 'C: d'], fault: [drop, 'delay=1ms'], label: [machine=m, type=t], profile: [cpu, heap], source: 127.0.0.1}",
 	"a rate":    "steps:\n- {command: rooms, rate: [5/s, 60/m], arrivals: poisson, duration: 1m30s, reconnect-jitter: 50%}",
 	"a matrix":  "steps:\n- {command: rooms, matrix: {clients: [5, [6, 7]], engine: [auto, nethttp], strict: [true, false], http: [1.1]}}",
@@ -378,7 +402,6 @@ func TestPlanPrecedence(t *testing.T) {
 		{map[string]string{"SSELOAD_CLIENTS": "7"}, []string{"--set", "clients=8"}, "sseload rooms --iterations 6 --fault drop --fault drop --clients 8\n"},
 		{map[string]string{"SSELOAD_FAULT": "delay=1ms"}, nil, "sseload rooms --clients 5 --iterations 6 --fault delay=1ms\n"},
 		{nil, []string{"--set", "fault=delay=1ms", "--set", "fault=drop", "--set", "clients=1", "--set", "clients=2"}, "sseload rooms --iterations 6 --fault delay=1ms --fault drop --clients 2\n"},
-		{nil, []string{"--set", "hold=1s"}, "sseload rooms --clients 5 --iterations 6 --fault drop --fault drop\n"}, // which rooms does not have
 		{map[string]string{"SSELOAD_OUTPUT": "csv"}, nil, "\n    csv  -o"},
 		{map[string]string{"SSELOAD_OUTPUT": "csv"}, []string{"-o", "json"}, "\n    json  -o"},
 	} {
@@ -403,6 +426,14 @@ func TestPlanPrecedence(t *testing.T) {
 		{text, nil, []string{"--var", "=x"}, `--var: "=x" is not NAME=VALUE`},
 		{text, nil, []string{"--var", "A=x"}, "--var A: the plan has no such variable"},
 		{text, map[string]string{"SSELOAD_CLIENTS": "x"}, nil, "SSELOAD_CLIENTS=x: "},
+		{text, nil, []string{"--set", "hold=1s"}, "--set hold: no step that is to be carried out has such a flag"},
+		{text, nil, []string{"--set", "rate=5/s"}, "--set rate: --rate needs"},
+		{text, map[string]string{"SSELOAD_RATE": "5/s"}, nil, "SSELOAD_RATE in the environment: --rate needs"},
+		{"steps: [{command: rooms, timeout: 5s}]", nil, []string{"--set", "timeout=48h"}, "--set timeout: --timeout: "},
+		{"steps: [{command: connect, url: 'http://h/', header: 'A: b'}]", nil, []string{"--set", "header=B b"}, "--set header: header "},
+		{text, nil, []string{"-o", "pdf"}, `--output: unknown output format "pdf"`},
+		{text, map[string]string{"SSELOAD_OUTPUT": "pdf"}, nil, `--output: unknown output format "pdf"`},
+		{text, nil, []string{"-o", "csv=a", "-o", "json=a"}, "--output: a is named twice"},
 		{text, nil, []string{"rums"}, `the plan has no step "rums"`},
 	} {
 		args := test.args
@@ -483,5 +514,35 @@ func TestPlansPage(t *testing.T) {
 	}
 	if want := block("text"); !strings.Contains(strings.ReplaceAll(stdout, "p.yaml", "plan.yaml"), want) {
 		t.Errorf("it says\n%s\nthe page has\n%s", stdout, want)
+	}
+}
+
+// TestSamplesOfStep expects the samples that a step writes for itself to be written while
+// it goes on, as those of the whole plan are.
+func TestSamplesOfStep(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush() // the client may have gone
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	t.Chdir(t.TempDir())
+	text := "steps:\n- {command: connect, url: '" + server.URL + "/x', clients: 2, output: samples=own.jsonl}\noutput: json=all.json\n"
+	a := &App{Stdout: io.Discard, Stderr: io.Discard, Env: func(string) (string, bool) { return "", false }}
+	o := runOptions{}
+	c, err := o.prepare(a.runCommand(), a, "p.yaml", []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.execute(t.Context(), a, false); err != nil {
+		t.Fatal(err)
+	}
+	written, err := os.ReadFile("own.jsonl")
+	if err != nil || !strings.Contains(string(written), "\n") {
+		t.Errorf("it wrote %q, %v", written, err)
+	}
+	if own := c.steps[0].outputs[0]; own.live == nil || !own.live.wrote() {
+		t.Error("nothing was written while the step went on")
 	}
 }

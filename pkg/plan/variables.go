@@ -218,6 +218,8 @@ func (n *node) need(want kind, what, remedy string) error {
 		return n.at.wrong("give it a value, or leave it out", "%s has no value", what)
 	case n.kind == mapping && want == scalar:
 		remedy = "put it in quotes if it is a text with a colon, such as \"Name: value\""
+	case remedy == "" && want == scalar:
+		remedy = "write one value"
 	}
 	return n.at.wrong(remedy, "%s: %s where %s is due", what, n.kind, want)
 }

@@ -211,10 +211,13 @@ func (r reader) node(n ast.Node) (*node, error) {
 		return r.mapping(place(r.file, n.Key.GetToken()), []*ast.MappingValueNode{n})
 	case *ast.SequenceNode:
 		out := &node{kind: list, at: at}
-		for _, v := range n.Values {
+		for i, v := range n.Values {
 			item, err := r.node(v)
 			if err != nil {
 				return nil, err
+			}
+			if v.GetToken().Type == token.ImplicitNullType && i < len(n.Entries) {
+				item.at = place(r.file, n.Entries[i].Start)
 			}
 			out.items = append(out.items, item)
 		}

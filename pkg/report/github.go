@@ -32,7 +32,7 @@ func (github) Description() string {
 }
 
 func (github) Render(w io.Writer, f *result.File, o Options) error {
-	blocks, err := githubBlocks(f)
+	blocks, err := githubBlocks(f, o.Failed)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ const (
 	needed
 )
 
-func githubBlocks(f *result.File) ([]summaryBlock, error) {
+func githubBlocks(f *result.File, failed []NotDone) ([]summaryBlock, error) {
 	var blocks []summaryBlock
 	add := func(w weight, texts ...string) {
 		for _, t := range texts {
@@ -70,7 +70,7 @@ func githubBlocks(f *result.File) ([]summaryBlock, error) {
 			}
 		}
 	}
-	add(needed, headline(f))
+	add(needed, headline(f, failed), notDone(failed))
 	loud, quiet := spoken(f)
 	add(needed, bullets(loud))
 	judged, err := thresholdTable(f)
@@ -140,14 +140,41 @@ func fold(title string, blocks ...string) string {
 }
 
 // headline says what was run and what became of it.
-func headline(f *result.File) string {
+func headline(f *result.File, failed []NotDone) string {
 	runs := "runs"
 	if len(f.Runs) == 1 {
 		runs = "run"
 	}
 	mark, words := upshot(f)
+	if len(failed) > 0 {
+		before := ""
+		if mark == "❌" {
+			before = words + ", "
+		}
+		mark, words = "❌", before+unfinished(failed)
+	}
 	return fmt.Sprintf("### %s %s: %s\n\n%s %s of %s", mark, title(f), words,
 		count(int64(len(f.Runs))), runs, targets(f))
+}
+
+// unfinished says how much could not be done.
+func unfinished(failed []NotDone) string {
+	switch {
+	case len(failed) > 1:
+		return count(int64(len(failed))) + " steps were not carried out"
+	case failed[0].Step == "":
+		return "not carried out"
+	}
+	return "a step was not carried out"
+}
+
+// notDone lists what could not be done, and why.
+func notDone(failed []NotDone) string {
+	var b strings.Builder
+	for i := range failed {
+		fmt.Fprintf(&b, "- ❌ **%s**: %s\n", escapeMarkdown(failed[i].name()), escapeMarkdown(clean(failed[i].Reason)))
+	}
+	return b.String()
 }
 
 // upshot is what became of the runs, the gravest first.

@@ -15,11 +15,14 @@ import (
 // itself.
 //
 // What is red there and what the exit code says are one: a threshold that did not hold
-// is a failure, and a run that did not come to its end is an error. Clients that failed
+// is a failure, and a run that did not come to its end is an error, as is what did not
+// even come to a run ([Options.Failed]), in a suite of its own. Clients that failed
 // and messages that were lost are results, which thresholds judge (a run may be made to
 // see how many are lost). A check of these that did not hold is "skipped", which is
 // neither passed nor red, and its text says what was found and which threshold would
-// judge it. So is a check of which nothing is known.
+// judge it. So is a check of which nothing is known. Of one thing only the exit code
+// speaks: whether a generator that fell behind is to fail the command (--strict) is not in
+// the record, so that check is skipped here even where the command ends with 4.
 //
 // Suites bear the name of the run, which is the class of its cases too: GitLab tells
 // cases apart by class and name. The texts stand in the message attribute, which Jenkins
@@ -82,7 +85,7 @@ type junitText struct {
 	Text    string `xml:",chardata"`
 }
 
-func (junit) Render(w io.Writer, f *result.File, _ Options) error {
+func (junit) Render(w io.Writer, f *result.File, o Options) error {
 	all := junitSuites{Name: "sseload"}
 	names := suiteNames(f)
 	total := int64(0)
@@ -95,6 +98,11 @@ func (junit) Render(w io.Writer, f *result.File, _ Options) error {
 		total += f.Runs[i].TotalNS
 		all.Suites = append(all.Suites, s)
 	}
+	for i := range o.Failed {
+		all.Tests++
+		all.Errors++
+		all.Suites = append(all.Suites, o.Failed[i].suite(f))
+	}
 	all.Time = junitSeconds(total)
 	text, err := xml.MarshalIndent(all, "", "  ")
 	if err != nil {
@@ -106,11 +114,13 @@ func (junit) Render(w io.Writer, f *result.File, _ Options) error {
 	return nil
 }
 
+// junitTime is the form of ISO 8601 that the format is known by: it has no zone.
+const junitTime = "2006-01-02T15:04:05"
+
 func suiteOf(run *result.Run, from result.Source, name string) junitSuite {
 	s := junitSuite{
 		Name: name, Time: junitSeconds(run.TotalNS), Hostname: clean(from.Host.Name),
-		// The form of ISO 8601 that the format is known by has no zone.
-		Timestamp: run.StartedAt.UTC().Format("2006-01-02T15:04:05"),
+		Timestamp: run.StartedAt.UTC().Format(junitTime),
 		Properties: []junitProperty{
 			{"command", clean(ShellWords(from.Command))}, {"target", clean(run.Target.URL)}, {"engine", clean(run.Engine)},
 			{"sseload", clean(from.Tool.Version + " " + from.Tool.Commit)},
@@ -142,6 +152,15 @@ func suiteOf(run *result.Run, from result.Source, name string) junitSuite {
 		}
 	}
 	return s
+}
+
+// suite is an error in a suite of its own, as it belongs to no run.
+func (n *NotDone) suite(f *result.File) junitSuite {
+	return junitSuite{
+		Name: n.name(), Tests: 1, Errors: 1, Time: junitSeconds(0), Hostname: clean(f.Host.Name),
+		Timestamp: f.StartedAt.UTC().Format(junitTime),
+		Cases:     []junitCase{{Name: "it was carried out", Class: n.name(), Time: junitSeconds(0), Error: explained("error", "notdone", n.Reason)}},
+	}
 }
 
 // junitSeconds writes a duration as the format has it.

@@ -184,3 +184,33 @@ func TestJUnitHasNoControlCharacters(t *testing.T) {
 		t.Errorf("the threshold is %q, want %q", got, want)
 	}
 }
+
+// TestNotDone expects what did not come to a run to be red in the formats of pipelines,
+// beside runs that went well and without any.
+func TestNotDone(t *testing.T) {
+	fine := roomsOne()
+	for _, f := range []*result.File{fine, file("connect")} {
+		failed := []NotDone{{Step: "se*cond", Reason: "no\x01 <way>"}, {Step: "third", Reason: "not begun"}}
+		var all parsedSuites
+		if err := xml.Unmarshal([]byte(render(t, "junit", f, Options{Failed: failed})), &all); err != nil {
+			t.Fatal(err)
+		}
+		if before := readJUnit(t, f); all.Errors != before.Errors+2 || all.Tests != before.Tests+2 {
+			t.Errorf("%d errors of %d cases, without it %d of %d", all.Errors, all.Tests, before.Errors, before.Tests)
+		}
+		s := all.Suites[len(f.Runs)]
+		if s.Name != "se*cond" || s.Tests != 1 || s.Errors != 1 || len(s.Cases) != 1 || len(s.Cases[0].Error) != 1 || !strings.Contains(s.Cases[0].Error[0].Text, "<way>") {
+			t.Errorf("its suite is %+v", s)
+		}
+		text := render(t, "github", f, Options{Failed: failed})
+		if head, _, _ := strings.Cut(text, "\n"); !strings.HasPrefix(head, "### ❌ ") || !strings.HasSuffix(head, ": 2 steps were not carried out") {
+			t.Errorf("the headline is %q", head)
+		}
+		if !strings.Contains(text, "\n- ❌ **third**: not begun\n") {
+			t.Errorf("it does not list them:\n%.400s", text)
+		}
+	}
+	if head, _, _ := strings.Cut(render(t, "github", pipeline(), Options{Failed: []NotDone{{Reason: "x"}}}), "\n"); head != "### ❌ sseload rooms: 3 of 12 thresholds failed, not carried out" {
+		t.Errorf("beside what failed: %q", head)
+	}
+}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -29,6 +30,27 @@ type Options struct {
 	// Limit is how many bytes a format that can leave things out may write; 0 means its
 	// own limit. Only github has one.
 	Limit int
+	// Failed is what the runs do not tell of, as it did not come to a run. Only junit and
+	// github show it, for which a [result.File] without runs will do.
+	Failed []NotDone
+}
+
+// NotDone is something that was asked for and could not be done.
+type NotDone struct {
+	Step   string // of a plan; empty: there is only one thing to do
+	Reason string // in one line
+}
+
+// name is what to call it.
+func (n *NotDone) name() string { return clean(cmp.Or(n.Step, "sseload")) }
+
+// ShowsFailed tells whether a format shows what could not be done ([Options.Failed]).
+func ShowsFailed(f Format) bool {
+	switch f.(type) {
+	case junit, github:
+		return true
+	}
+	return false
 }
 
 // formats lists every format, the default first.

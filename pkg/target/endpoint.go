@@ -44,6 +44,7 @@ type header struct {
 }
 
 type endpointSpec struct {
+	sends       bool   // what it is for, else a subscription
 	what        string // what the user calls it
 	method      string
 	url         string
@@ -90,9 +91,9 @@ func newEndpoint(s endpointSpec) (*Endpoint, error) {
 	for _, h := range s.credentials {
 		e.setHeader(h)
 	}
-	for _, line := range s.headers {
+	for i, line := range s.headers {
 		if err := e.addHeader(line, s.keys, false); err != nil {
-			return nil, err
+			return nil, &HeaderError{s.sends, i, err}
 		}
 	}
 	e.keepCookies(s.jar)

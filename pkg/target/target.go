@@ -88,7 +88,19 @@ func specErrorf(hint, format string, args ...any) *SpecError {
 	return &SpecError{Text: fmt.Sprintf(format, args...), HintText: hint}
 }
 
-// New reads spec. Its errors are a [*SpecError] or an [*UnknownKeyError].
+// A HeaderError is a mistake in one of the header lines that the user gave.
+type HeaderError struct {
+	Sends bool // it is one of SendHeaders, else of Headers
+	Index int  // from 0
+	Err   error
+}
+
+func (e *HeaderError) Error() string { return e.Err.Error() }
+
+func (e *HeaderError) Unwrap() error { return e.Err }
+
+// New reads spec. Its errors are a [*SpecError] or an [*UnknownKeyError], those of header
+// lines in a [*HeaderError].
 func New(spec Spec) (*Target, error) {
 	subURL, sendURL := spec.URL, spec.SendURL
 	base, err := parseURL(subURL, "URL")
@@ -201,7 +213,7 @@ func sendEndpoint(spec Spec, sendURL string, t *Target, auth []header) (*Endpoin
 		auth = nil
 	}
 	e, err := newEndpoint(endpointSpec{
-		what: "--send-url", method: method, url: sendURL, headers: spec.SendHeaders, keys: SendKeys,
+		what: "--send-url", sends: true, method: method, url: sendURL, headers: spec.SendHeaders, keys: SendKeys,
 		credentials: auth, jar: t.Jar, userAgent: spec.UserAgent, defaults: contentType(body), body: body,
 	})
 	if err != nil {
