@@ -71,6 +71,27 @@ func TestValueError(t *testing.T) {
 	}
 }
 
+// A value that is refused may be a secret all the same.
+func TestErrorsTellNoSecrets(t *testing.T) {
+	errs := map[string]error{}
+	for _, name := range []string{inspectFlag, "inspect-url", "SSELOAD_INSPECT_URL"} {
+		for _, value := range []string{"ws://[::1/hunter2", "tcp://h/hunter2", "hunter2"} {
+			errs[name+"="+value] = valueError(name, value, (&inspectURL{}).Set(value))
+		}
+	}
+	for _, line := range []string{"hunter2", "Bearer hunter2", "Authorization Bearer hunter2: x", "Authorization: hunter2\n"} {
+		_, err := target.New(target.Spec{URL: "http://h/", Headers: []string{line + "\nhunter2"}})
+		errs["--header "+line] = err
+		_, err = telemetryHeader([]string{line + "\nhunter2"})
+		errs["--telemetry-header "+line] = err
+	}
+	for what, err := range errs {
+		if err == nil || strings.Contains(err.Error()+hintOf(err), "hunter2") {
+			t.Errorf("%q: %v", what, err)
+		}
+	}
+}
+
 // TestExplain expects a remedy for every class of failure that has one, and the
 // failure's own words unchanged.
 func TestExplain(t *testing.T) {

@@ -56,28 +56,6 @@ const inspectFlag = "--inspect-url"
 // commandFlag names a line of the shell, which may hold anything.
 const commandFlag = "--server-command"
 
-// redactedCommand is a line of the shell without what may be secret in it: of URLs, and
-// the values of variables and options whose names speak of a credential.
-func redactedCommand(line string) string {
-	words := strings.Split(line, " ")
-	secret := false // the word before is an option with such a name
-	for i, word := range words {
-		name, _, joined := strings.Cut(word, "=")
-		switch {
-		case word == "":
-			continue
-		case secret && !strings.HasPrefix(word, "-"):
-			words[i] = "***"
-		case joined && !strings.Contains(name, "/") && target.IsSecret(name):
-			words[i] = name + "=***"
-		default:
-			words[i] = target.Redacted(word)
-		}
-		secret = !joined && strings.HasPrefix(word, "-") && target.IsSecret(word)
-	}
-	return strings.Join(words, " ")
-}
-
 // withoutPath is a URL's scheme and host alone.
 func withoutPath(rawURL string) string {
 	u, err := url.Parse(rawURL)
