@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/sseload/sseload/pkg/report"
 )
 
 // Exit codes.
@@ -41,8 +43,10 @@ type App struct {
 	verbose  bool
 	noColor  bool
 	progress progressMode
-	screen   screen // on stderr, while progress is live
-	shown    int    // runs that telemetry has shown
+	screen   screen      // on stderr, while progress is live
+	shown    int         // runs that telemetry has shown
+	drawn    atomic.Bool // progress is live: what is typed shows beside it
+	leaving  leaving
 }
 
 // Main runs the program with the process' arguments and streams and exits with
@@ -93,8 +97,9 @@ func (a *App) report(err error) int {
 	return exitError
 }
 
+// oneLine is s on one line, as it may be shown: some of it comes from outside.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return report.Clean(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
 }
 
 // log is where things that are no result are told, in words for people.
@@ -119,7 +124,7 @@ func (a *App) note(format string, args ...any) {
 // tell writes a line to stderr. When that fails there is nobody left to tell.
 func (a *App) tell(format string, args ...any) {
 	clearLine := ""
-	if _, ok := terminalWidth(a.Stderr); ok {
+	if a.drawn.Load() {
 		clearLine = "\r\x1b[K" // a key that was pressed may stand there
 	}
 	_, _ = fmt.Fprintf(a.screen.over(a.Stderr), clearLine+"sseload: "+format+"\n", args...)
@@ -200,6 +205,7 @@ func (a *App) interruptible(ctx context.Context, onFirst string) (_ context.Cont
 				}
 				cancel()
 			default:
+				a.leaving.now()
 				a.Exit(exitInterrupted)
 			}
 		}

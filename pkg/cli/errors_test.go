@@ -33,6 +33,7 @@ func TestReport(t *testing.T) {
 		{"usage below", fmt.Errorf("over: %w", usagef("write that", "bad")), exitUsage, "sseload: error: over: bad\nsseload: hint: write that\n"},
 		{"several lines", errors.Join(cause, errors.New("other\r\nmore")), exitError, "sseload: error: cause; other; more\n"},
 		{"a hint of several lines", &hinted{cause, "do\nthat"}, exitError, "sseload: error: cause\nsseload: hint: do; that\n"},
+		{"what a terminal takes for a command", errors.New("a\x1b[31m\u0007b\tc\u0085d"), exitError, "sseload: error: a [31m b c d\n"},
 		{"interrupted", fmt.Errorf("run: %w", context.Canceled), exitInterrupted, ""},
 		{"interrupted, and another", errors.Join(context.Canceled, cause), exitInterrupted, ""},
 		{"deadline", context.DeadlineExceeded, exitError, "sseload: error: context deadline exceeded\n"},
