@@ -12,10 +12,11 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/sseload/sseload/pkg/report"
 )
 
 // Exit codes.
@@ -42,9 +43,10 @@ type App struct {
 	verbose  bool
 	noColor  bool
 	progress progressMode
-	screen   screen // on stderr, while progress is live
-	made     made
-	shown    int // runs that telemetry has shown
+	screen   screen      // on stderr, while progress is live
+	shown    int         // runs that telemetry has shown
+	drawn    atomic.Bool // progress is live: what is typed shows beside it
+	leaving  leaving
 }
 
 // Main runs the program with the process' arguments and streams and exits with
@@ -95,16 +97,9 @@ func (a *App) report(err error) int {
 	return exitError
 }
 
-// oneLine is text in one line, without what a terminal could take for a command: some of
-// it comes from outside.
+// oneLine is s on one line, as it may be shown: some of it comes from outside.
 func oneLine(s string) string {
-	line := strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, line)
+	return report.Clean(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
 }
 
 // log is where things that are no result are told, in words for people.
@@ -129,7 +124,7 @@ func (a *App) note(format string, args ...any) {
 // tell writes a line to stderr. When that fails there is nobody left to tell.
 func (a *App) tell(format string, args ...any) {
 	clearLine := ""
-	if _, ok := terminalWidth(a.Stderr); ok {
+	if a.drawn.Load() {
 		clearLine = "\r\x1b[K" // a key that was pressed may stand there
 	}
 	_, _ = fmt.Fprintf(a.screen.over(a.Stderr), clearLine+"sseload: "+format+"\n", args...)
@@ -210,7 +205,7 @@ func (a *App) interruptible(ctx context.Context, onFirst string) (_ context.Cont
 				}
 				cancel()
 			default:
-				a.made.removeEmpty()
+				a.leaving.now()
 				a.Exit(exitInterrupted)
 			}
 		}

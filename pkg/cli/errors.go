@@ -144,7 +144,11 @@ func valueError(name, value string, err error) error {
 		strings.Contains(text, "unknown unit") && strings.Contains(text, "duration") {
 		return usagef("write a number with its unit, such as 500ms, 30s or 2m", "%s=%s: not a duration", name, value)
 	}
-	return &usageError{err: fmt.Errorf("%s=%s: %w", name, withoutUser(value), err), hint: hintOf(err)}
+	shown := withoutUser(value)
+	if name == inspectFlag || "--"+name == inspectFlag || name == environmentName(strings.TrimPrefix(inspectFlag, "--")) {
+		shown = withoutPath(value) // in plans flags stand without dashes
+	}
+	return &usageError{err: fmt.Errorf("%s=%s: %w", name, shown, err), hint: hintOf(err)}
 }
 
 // withoutUser is a value that may be a URL, however broken, without a password.

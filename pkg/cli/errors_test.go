@@ -33,6 +33,7 @@ func TestReport(t *testing.T) {
 		{"usage below", fmt.Errorf("over: %w", usagef("write that", "bad")), exitUsage, "sseload: error: over: bad\nsseload: hint: write that\n"},
 		{"several lines", errors.Join(cause, errors.New("other\r\nmore")), exitError, "sseload: error: cause; other; more\n"},
 		{"a hint of several lines", &hinted{cause, "do\nthat"}, exitError, "sseload: error: cause\nsseload: hint: do; that\n"},
+		{"what a terminal takes for a command", errors.New("a\x1b[31m\u0007b\tc\u0085d"), exitError, "sseload: error: a [31m b c d\n"},
 		{"interrupted", fmt.Errorf("run: %w", context.Canceled), exitInterrupted, ""},
 		{"interrupted, and another", errors.Join(context.Canceled, cause), exitInterrupted, ""},
 		{"deadline", context.DeadlineExceeded, exitError, "sseload: error: context deadline exceeded\n"},
@@ -67,6 +68,27 @@ func TestValueError(t *testing.T) {
 		}
 		if !errors.As(err, new(*usageError)) {
 			t.Errorf("valueError(%v) is no usage error", test.err)
+		}
+	}
+}
+
+// A value that is refused may be a secret all the same.
+func TestErrorsTellNoSecrets(t *testing.T) {
+	errs := map[string]error{}
+	for _, name := range []string{inspectFlag, "inspect-url", "SSELOAD_INSPECT_URL"} {
+		for _, value := range []string{"ws://[::1/hunter2", "tcp://h/hunter2", "hunter2"} {
+			errs[name+"="+value] = valueError(name, value, (&inspectURL{}).Set(value))
+		}
+	}
+	for _, line := range []string{"hunter2", "Bearer hunter2", "Authorization Bearer hunter2: x", "Authorization: hunter2\n"} {
+		_, err := target.New(target.Spec{URL: "http://h/", Headers: []string{line + "\nhunter2"}})
+		errs["--header "+line] = err
+		_, err = telemetryHeader([]string{line + "\nhunter2"})
+		errs["--telemetry-header "+line] = err
+	}
+	for what, err := range errs {
+		if err == nil || strings.Contains(err.Error()+hintOf(err), "hunter2") {
+			t.Errorf("%q: %v", what, err)
 		}
 	}
 }

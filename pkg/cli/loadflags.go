@@ -332,7 +332,7 @@ func (f *loadFlags) server(a *App, args []string, greeting bool, send *sendFlags
 		target: t, pid: f.targetPID, timeout: f.timeout, log: a.log(), profile: &f.profile, credentials: f.request.authorization(),
 	}
 	if f.command.command != "" {
-		return &commanded{remote: there, flags: &f.command}, t, nil
+		return &commanded{remote: there, flags: &f.command, leaving: &a.leaving}, t, nil
 	}
 	return there, t, nil
 }

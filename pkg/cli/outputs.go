@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -36,6 +35,7 @@ type output struct {
 	isNew  bool       // the file was not there before
 	adds   bool       // to what is in the file, instead of taking its place
 	live   *liveLines // what is being written while runs go on; nil: nothing is
+	forget func()     // that the file is to be removed when the process ends at once; nil: it is not
 }
 
 // stepSummary is where GitHub Actions names the file that the summary of a step is
@@ -56,17 +56,18 @@ func openFormats(a *App, specs []string, lookup func(name string) (report.Format
 	}
 	for i := range all {
 		err := all[i].open()
-		if all[i].file != nil && all[i].isNew {
-			a.made.add(all[i].path)
-		}
 		if err != nil {
-			err = &hinted{err, "check that the folder exists and may be written to"}
+			err = &hinted{err, unopenedHint(all[i].path)}
 		} else if other := all[:i].sameFile(all[i]); other != nil {
 			err = usagef("give each format a file of its own", "--output: %s and %s are the same file", other.path, all[i].path)
 		}
 		if err != nil {
 			all.close()
 			return nil, err
+		}
+		if info, ok := all[i].regularFile(); ok && all[i].isNew {
+			path := all[i].path
+			all[i].forget = a.leaving.first(func() { removeEmpty(path, info) })
 		}
 	}
 	return all, nil
@@ -86,6 +87,21 @@ func newOutputs(a *App, specs []string, lookup func(name string) (report.Format,
 		all = append(all, o)
 	}
 	return all, nil
+}
+
+// unopenedHint says what to do about a file that cannot be opened.
+func unopenedHint(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return "it is a folder: name a file in it"
+	}
+	return "check that the folder exists and may be written to"
+}
+
+// removeEmpty removes the file that was made there, if nothing was written to it.
+func removeEmpty(path string, made os.FileInfo) {
+	if info, err := os.Lstat(path); err == nil && info.Size() == 0 && os.SameFile(info, made) {
+		_ = os.Remove(path) // there is nobody left to tell
+	}
 }
 
 // sameFile is the one of the outputs that goes to the same file as o, by whatever name;
@@ -118,29 +134,6 @@ func (all outputs) spare(inputs ...string) error {
 		}
 	}
 	return nil
-}
-
-// made are the files that outputs have made, for who leaves in a hurry.
-type made struct {
-	mu    sync.Mutex
-	paths []string
-}
-
-func (m *made) add(path string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.paths = append(m.paths, path)
-}
-
-// removeEmpty removes those that nothing has been written to.
-func (m *made) removeEmpty() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, path := range m.paths {
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
-			_ = os.Remove(path)
-		}
-	}
 }
 
 // newOutput is the output that FORMAT[=PATH] says.
@@ -322,6 +315,9 @@ func (o *output) writeParts(parts []report.Part) error {
 func (all outputs) close() {
 	for i := range all {
 		o := all[i]
+		if o.forget != nil {
+			defer o.forget()
+		}
 		if o.live != nil {
 			_ = o.live.finish() // what went wrong has been told, or nobody asked for results
 		}

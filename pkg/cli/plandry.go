@@ -28,7 +28,7 @@ func (c *expedition) print(a *App) error {
 		case out.Place.File != "":
 			from = out.Place.String()
 		}
-		_, _ = fmt.Fprintf(w, "    %s\t%s\n", out.Value, from) // into memory
+		_, _ = fmt.Fprintf(w, "    %s\t%s\n", report.Clean(out.Value), report.Clean(from)) // into memory
 	}
 	_ = w.Flush()
 	_, err := fmt.Fprint(a.Stdout, b.String())
@@ -37,9 +37,11 @@ func (c *expedition) print(a *App) error {
 
 // print writes one step: its name, its command line, and its values.
 func (s *step) print(b *strings.Builder, defaults bool) {
-	fmt.Fprintf(b, "%s\n  %s\n", s.name, report.ShellWords(s.redacted()))
+	fmt.Fprintf(b, "%s\n  %s\n", report.Clean(s.name), report.Clean(report.ShellWords(s.redacted())))
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	line := func(name, value, from string) { _, _ = fmt.Fprintf(w, "    %s\t%s\t%s\n", name, value, from) } // into memory
+	line := func(name, value, from string) {
+		_, _ = fmt.Fprintf(w, "    %s\t%s\t%s\n", name, report.Clean(value), report.Clean(from)) // into memory
+	}
 	if s.url != nil {
 		line("url", redacted([]string{s.url.Value})[1], textOrigin(*s.url))
 	}

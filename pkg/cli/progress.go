@@ -42,6 +42,7 @@ func (a *App) observers() []scenarios.Observer {
 	switch a.progressHere() {
 	case progressLive:
 		to, _ := a.Stderr.(*os.File)
+		a.drawn.Store(true)
 		return []scenarios.Observer{&display{screen: &a.screen, to: to, color: a.coloured(to)}}
 	case progressPlain:
 		return []scenarios.Observer{&plainProgress{tell: a.tell}}

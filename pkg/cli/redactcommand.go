@@ -6,153 +6,227 @@ import (
 	"github.com/sseload/sseload/pkg/target"
 )
 
-// redactedCommand is a line of the shell without what may be secret in it: the values of
-// variables and options whose names speak of a credential, headers and users as curl has
-// them, and credentials in URLs. One that does not parse is hidden whole.
-func redactedCommand(line string) string {
-	parts, ok := shellParts(line)
-	if !ok {
-		return "***"
-	}
-	var out strings.Builder
-	hide := shown // what the word before makes of the next one
-	for _, p := range parts {
-		if p.space {
-			out.WriteString(p.raw)
-			if strings.Trim(p.raw, " \t\\") != "" {
-				hide = shown // another command begins
-			}
-			continue
-		}
-		var text string
-		text, hide = redactedWord(p, hide)
-		out.WriteString(text)
-	}
-	return out.String()
-}
+// hidden stands for what is not told.
+const hidden = "***"
 
-// hiding is what is to be done with the word after an option.
-type hiding int
-
+// What parts the words of a line of the shell, POSIX.1-2017 Shell Command Language
+// section 2.3, and what makes up its quotes. A word with any of them is quoted.
 const (
-	shown    hiding = iota
-	hidden          // it is a secret
-	asHeader        // it is a header, which may hold one
+	shellBlanks     = " \t\n"
+	shellSeparators = shellBlanks + ";|&()<>`"
+	shellQuotes     = `'"\`
 )
 
-// redactedWord is a word without what may be secret in it, and what that makes of the
-// next one.
-func redactedWord(p shellPart, hide hiding) (text string, next hiding) {
-	name, value, joined := strings.Cut(p.text, "=")
-	option := strings.HasPrefix(p.text, "-")
-	switch {
-	case hide == asHeader:
-		return quotedAs(p, redactedHeader(p.text)), shown
-	case hide == hidden && !option:
-		return "***", shown
-	case joined && !strings.ContainsAny(name, "/ \t\n") && target.IsSecret(name):
-		return name + "=***", shown
-	case joined && option && (name == "--user" || name == "--header"):
-		return name + "=***", shown
-	case strings.HasPrefix(p.text, "-u") && strings.Contains(p.text, ":"), strings.HasPrefix(p.text, "-H") && len(p.text) > 2:
-		return p.text[:2] + "***", shown
-	case p.text == "-u", p.text == "--user":
-		return p.raw, hidden
-	case p.text == "-H", p.text == "--header":
-		return p.raw, asHeader
-	case option && !joined:
-		if target.IsSecret(p.text) {
-			return p.raw, hidden
+// redactedCommand is a line of the shell without what may be secret in it: of URLs, and
+// the values of variables, options, headers and fields whose names speak of a
+// credential. A line that cannot be parsed is hidden whole: nobody knows what in it is a
+// value.
+func redactedCommand(line string) string {
+	r := commandRedactor{rest: line}
+	for r.rest != "" {
+		if !r.step() {
+			return hidden
 		}
-		return p.raw, shown
-	case strings.ContainsAny(p.text, " \t\n;|&"): // perhaps a command in a command
-		return quotedAs(p, redactedCommand(p.text)), shown
-	case joined && !strings.Contains(name, "://"):
-		return quotedAs(p, name+"="+target.Redacted(value)), shown
 	}
-	return quotedAs(p, target.Redacted(p.text)), shown
+	return r.out.String()
 }
 
-// quotedAs is text in place of the word p, which is kept as it was written when that
-// changes nothing.
-func quotedAs(p shellPart, text string) string {
-	switch {
-	case text == p.text:
-		return p.raw
-	case p.raw == p.text:
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+// commandRedactor goes through a line of the shell.
+type commandRedactor struct {
+	rest string
+	out  strings.Builder
+	next expected
 }
 
-// shellPart is a word of a command line, or what stands between two.
-type shellPart struct {
-	raw   string // as it was written
-	text  string // without quotes
-	space bool   // blanks, ends of lines and operators
-}
+// expected is what is known of the next word from those before it.
+type expected int
 
-// shellParts takes a line apart as a shell does (IEEE Std 1003.1, Shell Command Language,
-// sections 2.2 and 2.3), but for expansions. ok is false when a quote is not closed.
-func shellParts(line string) (parts []shellPart, ok bool) {
-	const between = " \t\r\n;|&()<>`"
-	var raw, text strings.Builder
-	end := func() {
-		if raw.Len() > 0 {
-			parts = append(parts, shellPart{raw: raw.String(), text: text.String()})
+const (
+	anything   expected = iota
+	secret              // the value of an option with such a name
+	secretLine          // and all others up to the end of the line
+	user                // it may be NAME:PASSWORD
+)
+
+// step takes over a separator, a comment or a word. It returns false when it cannot.
+func (r *commandRedactor) step() bool {
+	switch c := r.rest[0]; {
+	case strings.HasPrefix(r.rest, "\\\n"):
+		r.take(2)
+	case c == ' ' || c == '\t':
+		r.take(1)
+	case strings.IndexByte("()<>`", c) >= 0 && r.next != anything:
+		return false // the value may be anywhere behind it
+	case strings.IndexByte(shellSeparators, c) >= 0:
+		if r.next != secretLine || c == '\n' {
+			r.next = anything
 		}
-		raw.Reset()
-		text.Reset()
+		r.take(1)
+	case c == '#':
+		comment, _, _ := strings.Cut(r.rest, "\n")
+		r.out.WriteString("#" + redactedCommand(comment[1:]))
+		r.rest = r.rest[len(comment):]
+	default:
+		return r.word()
 	}
-	for i := 0; i < len(line); i++ {
-		c := line[i]
-		switch {
-		case strings.IndexByte(between, c) >= 0:
-			end()
-			from := i
-			for i+1 < len(line) && strings.IndexByte(between, line[i+1]) >= 0 {
-				i++
+	return true
+}
+
+func (r *commandRedactor) take(n int) {
+	r.out.WriteString(r.rest[:n])
+	r.rest = r.rest[n:]
+}
+
+// word takes over a word.
+func (r *commandRedactor) word() bool {
+	raw, text, ok := cutShellWord(r.rest)
+	if !ok || strings.Count(text, "$(") > strings.Count(text, ")") || strings.Count(text, "${") > strings.Count(text, "}") ||
+		strings.Count(text, "`")%2 != 0 {
+		return false
+	}
+	r.rest = r.rest[len(raw):]
+	shown, next := redactedWord(text, r.next, len(text) < len(raw))
+	substituted := strings.HasPrefix(r.rest, "(") || strings.HasPrefix(r.rest, "`") || strings.Contains(text, "$(") || strings.Contains(text, "`")
+	if shown != text && substituted {
+		return false // the value goes on behind it, in quotes of its own
+	}
+	if r.next != secretLine {
+		r.next = next
+	}
+	switch {
+	case shown == text:
+		shown = raw
+	case strings.ContainsAny(shown, shellSeparators+shellQuotes):
+		shown = "'" + strings.ReplaceAll(shown, "'", `'\''`) + "'"
+	}
+	r.out.WriteString(shown)
+	return true
+}
+
+// redactedWord is a word, whose quotes are taken off, without its secrets, and what is
+// known of the word behind it. One that was quoted may be a line of the shell itself.
+func redactedWord(text string, as expected, quoted bool) (shown string, next expected) {
+	option := strings.HasPrefix(text, "-")
+	switch {
+	case option && (text == "-u" || strings.HasSuffix(text, "-user")):
+		next = user
+	case option && !strings.HasPrefix(text, "--no-") && !strings.ContainsAny(text, "=:") && target.IsSecret(text):
+		next = secret
+	}
+	if as == secret || as == secretLine {
+		return hidden, next
+	}
+	if name, ok := userOption(text, as); ok {
+		return name + hidden, next
+	}
+	shown = target.Redacted(text)
+	head, value, found := cutSecret(shown)
+	if found && value == "" && strings.HasSuffix(head, ":") {
+		next = secretLine
+	}
+	if quoted {
+		head = redactedCommand(head)
+	}
+	if !found || value == "" {
+		return head, next
+	}
+	if value[0] == ' ' {
+		head += " "
+	}
+	return head + hidden, next
+}
+
+// userOption recognises a word that holds NAME:PASSWORD, and what stands before that.
+func userOption(text string, as expected) (before string, ok bool) {
+	if !strings.Contains(text, ":") {
+		return "", false
+	}
+	if name, _, joined := strings.Cut(text, "="); joined && strings.HasPrefix(name, "-") && strings.HasSuffix(name, "-user") {
+		return name + "=", true
+	}
+	if strings.HasPrefix(text, "-u") {
+		return "-u", true
+	}
+	return "", as == user
+}
+
+// cutSecret parts text behind the first name that speaks of a credential and the = or :
+// of its value.
+func cutSecret(text string) (head, value string, found bool) {
+	for i := range len(text) {
+		if text[i] != '=' && text[i] != ':' {
+			continue
+		}
+		before := strings.TrimRight(text[:i], `"' `)
+		name := before[strings.LastIndexFunc(before, notOfName)+1:]
+		before = strings.TrimSuffix(before, name)
+		value := text[i+1:]
+		isURL := strings.HasPrefix(value, "//") || text[i] == ':' && strings.HasSuffix(before, "//")
+		inPath := text[i] == '=' && strings.HasSuffix(before, "/")
+		inURL := strings.Contains(before, "://") && strings.HasPrefix(value, hidden) // by target.Redacted
+		if !isURL && !inPath && !inURL && (target.IsSecret(name) || target.IsSecret(strings.TrimPrefix(name, "-H"))) {
+			return text[:i+1], value, true
+		}
+	}
+	return text, "", false
+}
+
+func notOfName(r rune) bool {
+	return r < 0x80 && !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.%", r))
+}
+
+// cutShellWord is the word that line begins with, as it stands there and without its
+// quotes. ok is false when a quote stays open, or is one of which shells differ about
+// the end.
+func cutShellWord(line string) (raw, text string, ok bool) {
+	var b strings.Builder
+	i := 0
+	for i < len(line) && strings.IndexByte(shellSeparators, line[i]) < 0 {
+		switch line[i] {
+		case '\'':
+			quoted, _, closed := strings.Cut(line[i+1:], "'")
+			if ansi := i > 0 && line[i-1] == '$' && strings.Contains(quoted, `\`); !closed || ansi {
+				return "", "", false
 			}
-			parts = append(parts, shellPart{raw: line[from : i+1], space: true})
-		case c == '\\':
-			if i++; i == len(line) {
-				return nil, false
-			}
-			raw.WriteString(line[i-1 : i+1])
-			if line[i] != '\n' {
-				text.WriteByte(line[i])
-			}
-		case c == '\'' || c == '"':
-			inside, length, closed := quoted(line[i:])
+			b.WriteString(quoted)
+			i += len(quoted) + 2
+		case '"':
+			n, closed := unquoteDouble(&b, line[i+1:])
 			if !closed {
-				return nil, false
+				return "", "", false
 			}
-			raw.WriteString(line[i : i+length])
-			text.WriteString(inside)
-			i += length - 1
+			i += n + 2
+		case '\\':
+			if i+1 == len(line) {
+				return "", "", false
+			}
+			if line[i+1] != '\n' {
+				b.WriteByte(line[i+1])
+			}
+			i += 2
 		default:
-			raw.WriteByte(c)
-			text.WriteByte(c)
+			b.WriteByte(line[i])
+			i++
 		}
 	}
-	end()
-	return parts, true
+	return line[:i], b.String(), true
 }
 
-// quoted is what is between the quote that line begins with and the next one, and how
-// long that is with both.
-func quoted(line string) (inside string, length int, closed bool) {
-	var text strings.Builder
-	for i := 1; i < len(line); i++ {
-		switch c := line[i]; {
-		case c == line[0]:
-			return text.String(), i + 1, true
-		case c == '\\' && line[0] == '"' && i+1 < len(line) && strings.IndexByte("\\\"$`", line[i+1]) >= 0:
-			i++
-			text.WriteByte(line[i])
+// unquoteDouble writes what stands in double quotes at the beginning of line, up to
+// where they are closed, n bytes on.
+func unquoteDouble(b *strings.Builder, line string) (n int, closed bool) {
+	for n < len(line) {
+		switch {
+		case line[n] == '"':
+			return n, true
+		case line[n] == '\\' && n+1 < len(line) && strings.IndexByte("$`\"\\\n", line[n+1]) >= 0:
+			if n++; line[n] != '\n' {
+				b.WriteByte(line[n])
+			}
 		default:
-			text.WriteByte(c)
+			b.WriteByte(line[n])
 		}
+		n++
 	}
-	return "", 0, false
+	return n, false
 }

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -52,10 +55,19 @@ become one record: their runs stand in one table in the order of the files.`,
 				return err
 			}
 			merged.Costs = cost.Of(merged)
-			return thresholds.rejudge(merged.Runs, func() error { return outputs.render(merged) })
+			return thresholds.rejudge(merged.Runs, func() error { return fromOne(args, outputs.render(merged)) })
 		},
 	}
 	thresholds.add(cmd.Flags(), threshold.Anything())
 	addOutputFlag(cmd.Flags(), &specs)
 	return cmd
+}
+
+// fromOne is an error about what stands in the files, which names the file if it is the
+// only one.
+func fromOne(files []string, err error) error {
+	if err == nil || len(files) > 1 || errors.As(err, new(*fs.PathError)) {
+		return err // of several, it names the run; and what could not be written was not read
+	}
+	return fmt.Errorf("%s: %w", files[0], err)
 }

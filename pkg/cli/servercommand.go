@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sseload/sseload/pkg/profile"
+	"github.com/sseload/sseload/pkg/report"
 	"github.com/sseload/sseload/pkg/target"
 	"github.com/sseload/sseload/scenarios"
 )
@@ -80,6 +81,8 @@ func (f *serverFlags) checkTarget(t *target.Target) error {
 type commanded struct {
 	*remote
 	flags *serverFlags
+	// leaving is where the server is ended when this process ends at once.
+	leaving *leaving
 	// waiting is up already, for the first run: what there is to know before a run is
 	// found out from it.
 	waiting *scenarios.Site
@@ -122,7 +125,7 @@ func (c *commanded) lastSaid(error) (text string, ok bool) {
 	if c.last == nil || !c.last.endedByItself() {
 		return "", false
 	}
-	return fmt.Sprintf("the server of --server-command ended (%s), its last words: %s", c.last.how(), c.last.words()), true
+	return fmt.Sprintf("the server of --server-command ended (%s)%s", c.last.how(), c.last.wordsBehind(", its last words: ")), true
 }
 
 // begin starts the server and waits until it is ready.
@@ -133,6 +136,13 @@ func (c *commanded) begin(ctx context.Context) (*scenarios.Site, error) {
 	p, err := launchServer(ctx, c.flags, c.log)
 	if err != nil {
 		return nil, err
+	}
+	if c.leaving != nil {
+		forget, stop := c.leaving.first(p.kill), p.stop
+		p.stop = func() {
+			stop()
+			forget()
+		}
 	}
 	c.last = p
 	if err := c.await(ctx); err != nil {
@@ -273,7 +283,7 @@ func (c *commanded) client() *http.Client {
 // ended is the error of a server that did not last until its run.
 func (c *commanded) ended() error {
 	hint := "it has to listen there, and to stay until it is ended, in the foreground best"
-	return &hinted{fmt.Errorf("--server-command ended before %s was ready: %s: %s", c.target.Subscribe.Peer(), c.last.how(), c.last.words()), hint}
+	return &hinted{fmt.Errorf("--server-command ended before %s was ready: %s%s", c.target.Subscribe.Peer(), c.last.how(), c.last.wordsBehind(": ")), hint}
 }
 
 // late is the error of a server that did not come up in time; missing is what was
@@ -283,7 +293,7 @@ func (c *commanded) late(missing error) error {
 	if c.flags.ready != "" {
 		hint = "does it listen there, and is " + c.flags.ready + " the right path? --server-timeout waits longer"
 	}
-	return &hinted{fmt.Errorf("--server-command was not ready within %s: %w; its last words: %s", c.flags.timeout, missing, c.last.words()), hint}
+	return &hinted{fmt.Errorf("--server-command was not ready within %s: %w%s", c.flags.timeout, missing, c.last.wordsBehind("; its last words: ")), hint}
 }
 
 // serverProcess is a command that serves, with all that it has started.
@@ -444,12 +454,21 @@ func (p *serverProcess) endedByItself() bool {
 // how says how the command ended, which it has.
 func (p *serverProcess) how() string { return p.cmd.ProcessState.String() }
 
-// words are the last that it said.
-func (p *serverProcess) words() string {
-	if text := p.out.said.end(); text != "" {
-		return text
+// wordsBehind are the last that it said, as they may be shown, behind what introduces
+// them; nothing when it said nothing.
+func (p *serverProcess) wordsBehind(introduction string) string {
+	text := strings.TrimSpace(report.Clean(p.out.said.end()))
+	if text == "" {
+		return ""
 	}
-	return "none"
+	return introduction + text
+}
+
+// kill ends it by force, without waiting for that.
+func (p *serverProcess) kill() {
+	if !isClosed(p.gone) {
+		endGroup(p.cmd, true)
+	}
 }
 
 // serverOutput is where a server's output goes. It never fails, so that the server is

@@ -100,6 +100,36 @@ func TestServerCommandIsEnded(t *testing.T) {
 	}
 }
 
+// Who leaves at once does not leave the server behind, however it takes its end.
+func TestServerCommandIsKilledOnLeaving(t *testing.T) {
+	held := newLeash(t, nil)
+	c, _ := servingAt(t, held.take+`trap "" TERM; `+serve+`; while :; do sleep 1000; done`, nil)
+	c.leaving = &leaving{}
+	site := begun(t, c)
+	c.leaving.now()
+	held.awaitRelease(t)
+	<-site.Gone
+	site.Stop()
+	if len(c.leaving.todo) > 0 {
+		t.Error("it is still to be killed")
+	}
+}
+
+// What it said is shown without what a terminal takes for a command, and nothing is
+// made of nothing.
+func TestLastWordsOfServerCommand(t *testing.T) {
+	for command, want := range map[string]string{
+		"exit 3":                              ": exit status 3",
+		`printf '\033\007'; exit 3`:           ": exit status 3",
+		`printf 'a\033[31mb\007c\nd'; exit 3`: ": exit status 3: a [31mb c; d",
+	} {
+		c, _ := servingAt(t, command, nil)
+		if _, err := c.Start(t.Context()); err == nil || !strings.HasSuffix(err.Error(), "was ready"+want) {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+}
+
 // What takes its time to end is waited for, when the shell has ended too.
 func TestServerCommandIsWaitedFor(t *testing.T) {
 	dir := t.TempDir()

@@ -102,7 +102,7 @@ func telemetryHeader(lines []string) (http.Header, error) {
 		name, value, ok := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
 		if !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return nil, usagef("write for example --telemetry-header 'X-Scope-OrgID: load'", "--telemetry-header: %q is not 'Name: value'", redactedHeader(line))
+			return nil, usagef("write for example --telemetry-header 'X-Scope-OrgID: load'", "--telemetry-header: one is not 'Name: value'") // and may be a secret
 		}
 		header.Set(name, value)
 	}

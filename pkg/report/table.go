@@ -127,6 +127,10 @@ func clean(s string) string {
 	}, s)
 }
 
+// Clean is s on one line without what a terminal could take for a command: each such
+// character becomes a blank.
+func Clean(s string) string { return clean(s) }
+
 // width is the number of terminal columns that the widest line of s takes.
 func width(s string) int {
 	most := 0

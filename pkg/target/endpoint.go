@@ -108,11 +108,12 @@ func newEndpoint(s endpointSpec) (*Endpoint, error) {
 func (e *Endpoint) addHeader(line string, keys []Key, private bool) error {
 	name, value, ok := strings.Cut(line, ":")
 	value = strings.TrimSpace(value)
-	if !ok {
-		name, _, _ = strings.Cut(name, " ") // where the colon was forgotten, the value comes next
-	}
-	if !ok || !isToken(name) || strings.ContainsAny(value, "\r\n\x00") {
-		return specErrorf("write it as 'Name: value', on one line", "header %q is not valid", name) // the value may be a secret
+	hint := "write it as 'Name: value', on one line"
+	switch {
+	case !ok || !isToken(name):
+		return specErrorf(hint, "a header is not valid: it does not begin with a name and a colon") // what it says may be a secret
+	case strings.ContainsAny(value, "\r\n\x00"):
+		return specErrorf(hint, "header %q is not valid", name)
 	}
 	switch http.CanonicalHeaderKey(name) {
 	case "Host":

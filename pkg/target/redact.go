@@ -41,11 +41,12 @@ func IsSecret(name string) bool {
 		name = plain
 	}
 	name = strings.ToLower(name)
-	if name == "sig" || strings.HasSuffix(name, "pass") || strings.HasSuffix(name, "pwd") {
+	switch name[strings.LastIndexAny(name, "_-.")+1:] { // as in MYSQL_PWD: within other words they mean nothing
+	case "sig", "pass", "pwd":
 		return true
 	}
 	for _, word := range []string{
-		"auth", "cookie", "token", "jwt", "secret", "password", "passwd", "credential", "key", "signature", "session", "ticket",
+		"auth", "bearer", "cookie", "token", "jwt", "secret", "password", "passwd", "passphrase", "credential", "key", "signature", "session", "ticket",
 	} {
 		if strings.Contains(name, word) {
 			return true
