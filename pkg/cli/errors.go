@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/sseload/sseload/pkg/spelling"
 )
 
 // usageError is a mistake in the command line: exit code 2.
@@ -98,39 +100,7 @@ func nearestFlag(flags *pflag.FlagSet, name string) string {
 			names = append(names, f.Name)
 		}
 	})
-	return nearest(name, names)
-}
-
-// nearest is the one of names that name was probably meant to be, or empty.
-func nearest(name string, names []string) string {
-	best, distance := "", 3 // further off it is no slip of the finger
-	for _, n := range names {
-		if d := editDistance(name, n); d < distance && d < len(name) {
-			best, distance = n, d
-		}
-	}
-	return best
-}
-
-// editDistance is how many letters have to be changed, put in or left out to make
-// b of a (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
+	return spelling.Nearest(name, names)
 }
 
 // valueError says that the value given for name, a flag or an environment

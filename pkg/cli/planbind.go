@@ -13,6 +13,7 @@ import (
 
 	"github.com/sseload/sseload/pkg/plan"
 	"github.com/sseload/sseload/pkg/report"
+	"github.com/sseload/sseload/pkg/spelling"
 	"github.com/sseload/sseload/pkg/target"
 )
 
@@ -257,7 +258,7 @@ func (b *binder) step(p plan.Step) (*step, error) {
 	if !ok {
 		names := slices.Sorted(maps.Keys(b.app.loadCommands()))
 		hint := "known are " + strings.Join(names, " and ")
-		if near := nearest(p.Command.Value, names); near != "" {
+		if near := spelling.Nearest(p.Command.Value, names); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		return nil, mistake(p.Command.Place, hint, "unknown command %q", p.Command.Value)
@@ -539,7 +540,7 @@ func checkOutputs(texts []plan.Text) error {
 
 // hintFormat is what to write in place of the name of a format, or empty.
 func hintFormat(name string) string {
-	if near := nearest(name, report.Names()); near != "" {
+	if near := spelling.Nearest(name, report.Names()); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return ""

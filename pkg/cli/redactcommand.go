@@ -161,7 +161,7 @@ func cutSecret(text string) (head, value string, found bool) {
 		name := before[strings.LastIndexFunc(before, notOfName)+1:]
 		before = strings.TrimSuffix(before, name)
 		value := text[i+1:]
-		isURL := strings.HasPrefix(value, "//") || text[i] == ':' && strings.HasSuffix(before, "//")
+		isURL := text[i] == ':' && strings.HasSuffix(before, "//")
 		inPath := text[i] == '=' && strings.HasSuffix(before, "/")
 		inURL := strings.Contains(before, "://") && strings.HasPrefix(value, hidden) // by target.Redacted
 		if !isURL && !inPath && !inURL && (target.IsSecret(name) || target.IsSecret(strings.TrimPrefix(name, "-H"))) {

@@ -41,6 +41,7 @@ func TestRedactedCommand(t *testing.T) {
 		"x http://me:hunter2@h/?a=1 y":              "x http://***@h/?a=1 y",
 		"x 'http://h/?token=hunter2&a=1' y":         "x 'http://h/?token=***&a=1' y",
 		"x http://auth:8080/ y":                     "x http://auth:8080/ y",
+		"DB_PASSWORD=//hunter2@ y":                  "DB_PASSWORD=*** y",
 		"cat <<E\npassword: a hunter2\nE\nx":        "cat <<E\npassword: *** ***\nE\nx",
 		"x # token=hunter2\ny":                      "x # token=***\ny",
 		"# don't\nTOKEN='a hunter2' # don't":        "#***\nTOKEN=*** #***",
@@ -82,6 +83,7 @@ func FuzzRedactedCommand(f *testing.F) {
 	f.Add(`"'\`, "\n;|&()<>`$(")
 	f.Add("-", "***&://=:#")
 	f.Add("x --token ", "'}${")
+	f.Add("//", "@")
 	f.Fuzz(func(t *testing.T, before, after string) {
 		const secret = "hunter2"
 		for _, value := range quotings(before + secret + after) {

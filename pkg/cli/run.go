@@ -17,6 +17,7 @@ import (
 	"github.com/sseload/sseload/pkg/plan"
 	"github.com/sseload/sseload/pkg/report"
 	"github.com/sseload/sseload/pkg/result"
+	"github.com/sseload/sseload/pkg/spelling"
 	"github.com/sseload/sseload/scenarios"
 )
 
@@ -98,7 +99,7 @@ func planText(name string) (file string, text []byte, err error) {
 			return name, text, nil
 		}
 		hint := "known are " + strings.Join(scenarios.PlanNames(), ", ")
-		if near := nearest(name, scenarios.PlanNames()); near != "" {
+		if near := spelling.Nearest(name, scenarios.PlanNames()); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		if _, err := os.Stat(name); err == nil {
@@ -205,7 +206,7 @@ func checkVariables(given []pair, known []plan.Variable) error {
 			continue
 		}
 		hint := "the plan has none"
-		if near := nearest(g.name, names); near != "" {
+		if near := spelling.Nearest(g.name, names); near != "" {
 			hint = "did you mean " + near + "?"
 		} else if len(names) > 0 {
 			hint = "known are " + strings.Join(names, ", ")
@@ -241,7 +242,7 @@ func chosen(steps []plan.Step, names []string) ([]plan.Step, error) {
 			known = append(known, s.Name)
 		}
 		hint := "known are " + strings.Join(known, ", ")
-		if near := nearest(name, known); near != "" {
+		if near := spelling.Nearest(name, known); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		return nil, usagef(hint, "the plan has no step %q", name)

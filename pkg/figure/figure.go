@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sseload/sseload/pkg/result"
+	"github.com/sseload/sseload/pkg/spelling"
 )
 
 // Figure is a number of a run's record.
@@ -152,7 +153,7 @@ var synonyms = map[string]string{
 func (x *index) spelledLike(name string) string {
 	best, distance := "", max(3, len(name)/2)
 	for _, known := range x.short {
-		d := min(editDistance(name, known), editDistance(shorten(name), known))
+		d := min(spelling.Distance(name, known), spelling.Distance(shorten(name), known))
 		if last(name) == last(known) {
 			d /= 2 // the right figure of the wrong thing is near
 		}
@@ -164,24 +165,3 @@ func (x *index) spelledLike(name string) string {
 }
 
 func last(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
-
-// editDistance is how many letters have to be changed, put in or left out to make b of
-// a (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], change
-		}
-	}
-	return row[len(b)]
-}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -92,18 +91,7 @@ func TestComparisonGolden(t *testing.T) {
 		golden := filepath.Join("testdata", "comparison"+suffix)
 		t.Run(format, func(t *testing.T) {
 			got := renderComparisons(t, format, comparedAll(t))
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("differs from %s (go test -update writes it anew):\n%s", golden, firstDifference(got, string(want)))
-			}
+			matchGolden(t, golden, got)
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,19 +12,7 @@ import (
 func TestJudgedGolden(t *testing.T) {
 	for format, golden := range map[string]string{"junit": "pipeline.junit.xml", "github": "pipeline.github.md"} {
 		got := render(t, format, pipeline(), Options{})
-		golden = filepath.Join("testdata", golden)
-		if *update {
-			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got != string(want) {
-			t.Errorf("differs from %s (go test -update writes it anew):\n%s", golden, firstDifference(got, string(want)))
-		}
+		matchGolden(t, filepath.Join("testdata", golden), got)
 	}
 }
 

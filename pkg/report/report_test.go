@@ -55,20 +55,26 @@ func TestGolden(t *testing.T) {
 			golden := filepath.Join("testdata", name+test.suffix)
 			t.Run(filepath.Base(golden), func(t *testing.T) {
 				got := render(t, test.format, fs[name], Options{Width: test.width})
-				if *update {
-					if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(golden)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got != string(want) {
-					t.Errorf("differs from %s (go test -update writes it anew):\n%s", golden, firstDifference(got, string(want)))
-				}
+				matchGolden(t, golden, got)
 			})
 		}
+	}
+}
+
+// matchGolden holds got against the file golden, or makes that file of it with -update.
+func matchGolden(t *testing.T, golden, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("differs from %s (go test -update writes it anew):\n%s", golden, firstDifference(got, string(want)))
 	}
 }
 
