@@ -430,7 +430,7 @@ func TestPlanPrecedence(t *testing.T) {
 		{text, nil, []string{"--set", "rate=5/s"}, "--set rate: --rate needs"},
 		{text, map[string]string{"SSELOAD_RATE": "5/s"}, nil, "SSELOAD_RATE in the environment: --rate needs"},
 		{"steps: [{command: rooms, timeout: 5s}]", nil, []string{"--set", "timeout=48h"}, "--set timeout: --timeout: "},
-		{"steps: [{command: connect, url: 'http://h/', header: 'A: b'}]", nil, []string{"--set", "header=B b"}, "--set header: header "},
+		{"steps: [{command: connect, url: 'http://h/', header: 'A: b'}]", nil, []string{"--set", "header=B b"}, "--set header: a header is not valid"},
 		{text, nil, []string{"-o", "pdf"}, `--output: unknown output format "pdf"`},
 		{text, map[string]string{"SSELOAD_OUTPUT": "pdf"}, nil, `--output: unknown output format "pdf"`},
 		{text, nil, []string{"-o", "csv=a", "-o", "json=a"}, "--output: a is named twice"},
