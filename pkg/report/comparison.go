@@ -27,7 +27,7 @@ type ComparisonFormat interface {
 // comparisonFormats lists every format, the default first.
 func comparisonFormats() []ComparisonFormat {
 	return []ComparisonFormat{
-		comparisonTable{}, comparisonMarkdown{"markdown"}, comparisonCSV{}, comparisonJSON{}, comparisonMarkdown{"github"},
+		comparisonTable{}, comparisonMarkdown{"markdown"}, comparisonCSV{}, comparisonJSON{}, comparisonJUnit{}, comparisonMarkdown{"github"},
 	}
 }
 
@@ -254,10 +254,12 @@ func comparisonRemarks(c *compare.Comparison) []remark {
 		all.say(failure, "not compared", "%s (%s) is in the %s alone%s", u.Name, runsText(u.Runs), u.Side, nearest)
 	}
 	for i := range c.Findings {
-		f := &c.Findings[i]
-		if f.State != compare.Held {
+		if f := &c.Findings[i]; f.State != compare.Held {
 			all.say(failure, string(f.State), "%s", FindingText(f))
 		}
+	}
+	if limits := heldEverywhere(c.Findings); len(limits) > 0 {
+		all.say(note, "held", "%s", strings.Join(limits, ", "))
 	}
 	return append(all, outcomes(c)...)
 }
@@ -280,11 +282,26 @@ func FindingText(f *compare.Finding) string {
 		return text
 	}
 	word := "rose"
-	if *c.New < *c.Base {
+	switch {
+	case *c.New == *c.Base:
+		return fmt.Sprintf("limit %s: %s of %s stayed at %s", f.Limit, f.Figure, f.Row, form(*c.New))
+	case *c.New < *c.Base:
 		word = "fell"
 	}
 	return fmt.Sprintf("limit %s: %s of %s %s from %s to %s, %s", f.Limit, f.Figure, f.Row, word,
 		form(*c.Base), form(*c.New), changeText(c))
+}
+
+// heldEverywhere are the limits that held in each row that they are judged in.
+func heldEverywhere(all []compare.Finding) []string {
+	var limits []string
+	for _, f := range all {
+		broken := slices.ContainsFunc(all, func(o compare.Finding) bool { return o.Limit == f.Limit && o.State != compare.Held })
+		if !broken && !slices.Contains(limits, f.Limit) {
+			limits = append(limits, f.Limit)
+		}
+	}
+	return limits
 }
 
 // outcomes say what got worse and what better.

@@ -87,7 +87,7 @@ func renderComparisons(t *testing.T, format string, all []*compare.Comparison) s
 }
 
 func TestComparisonGolden(t *testing.T) {
-	for format, suffix := range map[string]string{"table": ".table", "markdown": ".md", "csv": ".csv"} {
+	for format, suffix := range map[string]string{"table": ".table", "markdown": ".md", "csv": ".csv", "junit": ".junit.xml"} {
 		golden := filepath.Join("testdata", "comparison"+suffix)
 		t.Run(format, func(t *testing.T) {
 			got := renderComparisons(t, format, comparedAll(t))
@@ -126,7 +126,7 @@ func TestComparisonJSONAndCSV(t *testing.T) {
 	if err != nil || len(rows) != 1+10+1+1 {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
-	if _, err := LookupComparison("pdf"); err == nil || !strings.Contains(err.Error(), "known are table, markdown, csv, json, github") {
+	if _, err := LookupComparison("pdf"); err == nil || !strings.Contains(err.Error(), "known are table, markdown, csv, json, junit, github") {
 		t.Error(err)
 	}
 }

@@ -55,8 +55,8 @@ type junitSuite struct {
 	Errors     int             `xml:"errors,attr"`
 	Skipped    int             `xml:"skipped,attr"`
 	Time       string          `xml:"time,attr"`
-	Timestamp  string          `xml:"timestamp,attr"`
-	Hostname   string          `xml:"hostname,attr"`
+	Timestamp  string          `xml:"timestamp,attr,omitempty"`
+	Hostname   string          `xml:"hostname,attr,omitempty"`
 	Properties []junitProperty `xml:"properties>property"`
 	Cases      []junitCase
 }
@@ -90,20 +90,27 @@ func (junit) Render(w io.Writer, f *result.File, o Options) error {
 	names := suiteNames(f)
 	total := int64(0)
 	for i := range f.Runs {
-		s := suiteOf(&f.Runs[i], f.SourceOf(i), names[i])
-		all.Tests += s.Tests
-		all.Failures += s.Failures
-		all.Errors += s.Errors
-		all.Skipped += s.Skipped
 		total += f.Runs[i].TotalNS
-		all.Suites = append(all.Suites, s)
+		all.add(suiteOf(&f.Runs[i], f.SourceOf(i), names[i]))
 	}
 	for i := range o.Failed {
-		all.Tests++
-		all.Errors++
-		all.Suites = append(all.Suites, o.Failed[i].suite(f))
+		all.add(o.Failed[i].suite(f))
 	}
 	all.Time = junitSeconds(total)
+	return all.write(w)
+}
+
+// add takes in a suite.
+func (all *junitSuites) add(s junitSuite) {
+	s.count()
+	all.Tests += s.Tests
+	all.Failures += s.Failures
+	all.Errors += s.Errors
+	all.Skipped += s.Skipped
+	all.Suites = append(all.Suites, s)
+}
+
+func (all *junitSuites) write(w io.Writer) error {
 	text, err := xml.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode junit: %w", err)
@@ -112,6 +119,26 @@ func (junit) Render(w io.Writer, f *result.File, o Options) error {
 		return fmt.Errorf("write junit: %w", err)
 	}
 	return nil
+}
+
+// count gives the cases their class and names of their own, and counts what became of
+// them.
+func (s *junitSuite) count() {
+	names := numbered{}
+	for i := range s.Cases {
+		c := &s.Cases[i]
+		c.Class = s.Name
+		c.Name = names.next(c.Name) // a threshold may be given twice
+		s.Tests++
+		switch {
+		case c.Failure != nil:
+			s.Failures++
+		case c.Error != nil:
+			s.Errors++
+		case c.Skipped != nil:
+			s.Skipped++
+		}
+	}
 }
 
 // junitTime is the form of ISO 8601 that the format is known by: it has no zone.
@@ -133,33 +160,14 @@ func suiteOf(run *result.Run, from result.Source, name string) junitSuite {
 		s.Cases = append(s.Cases, c.junit(run))
 	}
 	s.Cases = append(s.Cases, endCase(run))
-	times := map[string]int{}
-	for i := range s.Cases {
-		c := &s.Cases[i]
-		c.Class = name
-		times[c.Name]++
-		if n := times[c.Name]; n > 1 { // a threshold that was given twice
-			c.Name += " #" + strconv.Itoa(n)
-		}
-		s.Tests++
-		switch {
-		case c.Failure != nil:
-			s.Failures++
-		case c.Error != nil:
-			s.Errors++
-		case c.Skipped != nil:
-			s.Skipped++
-		}
-	}
 	return s
 }
 
 // suite is an error in a suite of its own, as it belongs to no run.
 func (n *NotDone) suite(f *result.File) junitSuite {
 	return junitSuite{
-		Name: n.name(), Tests: 1, Errors: 1, Time: junitSeconds(0), Hostname: clean(f.Host.Name),
-		Timestamp: f.StartedAt.UTC().Format(junitTime),
-		Cases:     []junitCase{{Name: "it was carried out", Class: n.name(), Time: junitSeconds(0), Error: explained("error", "notdone", n.Reason)}},
+		Name: n.name(), Time: junitSeconds(0), Hostname: clean(f.Host.Name), Timestamp: f.StartedAt.UTC().Format(junitTime),
+		Cases: []junitCase{{Name: "it was carried out", Time: junitSeconds(0), Error: explained("error", "notdone", n.Reason)}},
 	}
 }
 
@@ -170,7 +178,7 @@ func junitSeconds(ns int64) string { return strconv.FormatFloat(float64(ns)/1e9,
 // repetition, with a number where that is not enough.
 func suiteNames(f *result.File) []string {
 	names := make([]string, len(f.Runs))
-	times := map[string]int{}
+	unique := numbered{}
 	for i := range f.Runs {
 		run := &f.Runs[i]
 		name := run.Scenario + " " + shape(run)
@@ -180,14 +188,20 @@ func suiteNames(f *result.File) []string {
 		if n := run.Repetition; n != nil {
 			name += ", repetition " + strconv.Itoa(*n)
 		}
-		name = clean(name)
-		times[name]++
-		if n := times[name]; n > 1 {
-			name += " #" + strconv.Itoa(n)
-		}
-		names[i] = name
+		names[i] = unique.next(clean(name))
 	}
 	return names
+}
+
+// numbered tells names apart that are the same: the second gets "#2" behind it.
+type numbered map[string]int
+
+func (n numbered) next(name string) string {
+	n[name]++
+	if times := n[name]; times > 1 {
+		name += " #" + strconv.Itoa(times)
+	}
+	return name
 }
 
 func verdictCase(v *result.Verdict) junitCase {

@@ -45,11 +45,31 @@ type parsed struct {
 
 func readJUnit(t *testing.T, f *result.File) parsedSuites {
 	t.Helper()
+	return parseJUnit(t, render(t, "junit", f, Options{}))
+}
+
+func parseJUnit(t *testing.T, text string) parsedSuites {
+	t.Helper()
 	var all parsedSuites
-	if err := xml.Unmarshal([]byte(render(t, "junit", f, Options{})), &all); err != nil {
+	if err := xml.Unmarshal([]byte(text), &all); err != nil {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// notPassed are the cases with an outcome, each in a line.
+func (all parsedSuites) notPassed() []string {
+	var lines []string
+	for _, s := range all.Suites {
+		for _, c := range s.Cases {
+			for i, texts := range [][]parsed{c.Failure, c.Error, c.Skipped} {
+				for _, p := range texts {
+					lines = append(lines, fmt.Sprintf("%s %s: %s: %s", []string{"failure", "error", "skipped"}[i], s.Name, c.Name, p.Text))
+				}
+			}
+		}
+	}
+	return lines
 }
 
 // The numbers of a suite are those of its cases, and no two cases are the same to a
@@ -62,47 +82,71 @@ func TestJUnitAddsUp(t *testing.T) {
 		if len(all.Suites) != len(f.Runs) {
 			t.Fatalf("%s: %d suites of %d runs", name, len(all.Suites), len(f.Runs))
 		}
-		seen := map[string]bool{}
-		total, sum := [4]int{}, 0.0
-		for _, s := range all.Suites {
-			n, took := [4]int{}, 0.0
-			for _, c := range s.Cases {
-				key := c.Class + "/" + c.Name
-				if seen[key] || c.Class != s.Name || c.Name == "" {
-					t.Errorf("%s: case %q, of suite %q", name, key, s.Name)
-				}
-				seen[key] = true
-				took += c.Time
-				n[0]++
-				for i, texts := range [][]parsed{c.Failure, c.Error, c.Skipped} {
-					n[1+i] += len(texts)
-					for _, p := range texts {
-						if p.Message == "" || p.Text != p.Message {
-							t.Errorf("%s: %q says %q and %q", name, key, p.Message, p.Text)
-						}
+		addsUp(t, name, all)
+	}
+	twice := comparedAll(t)
+	twice[1].New.Name = twice[0].New.Name
+	addsUp(t, "comparison", parseJUnit(t, renderComparisons(t, "junit", twice)))
+}
+
+func addsUp(t *testing.T, name string, all parsedSuites) {
+	t.Helper()
+	seen := map[string]bool{}
+	total, sum := [4]int{}, 0.0
+	for _, s := range all.Suites {
+		n, took := [4]int{}, 0.0
+		for _, c := range s.Cases {
+			key := c.Class + "/" + c.Name
+			if seen[key] || c.Class != s.Name || c.Name == "" {
+				t.Errorf("%s: case %q, of suite %q", name, key, s.Name)
+			}
+			seen[key] = true
+			took += c.Time
+			n[0]++
+			for i, texts := range [][]parsed{c.Failure, c.Error, c.Skipped} {
+				n[1+i] += len(texts)
+				for _, p := range texts {
+					if p.Message == "" || p.Text != p.Message {
+						t.Errorf("%s: %q says %q and %q", name, key, p.Message, p.Text)
 					}
 				}
-				if len(c.Failure)+len(c.Error)+len(c.Skipped) > 1 {
-					t.Errorf("%s: %q has several outcomes", name, key)
-				}
 			}
-			if want := [4]int{s.Tests, s.Failures, s.Errors, s.Skipped}; n != want {
-				t.Errorf("%s: suite %q says %v, has %v", name, s.Name, want, n)
+			if len(c.Failure)+len(c.Error)+len(c.Skipped) > 1 {
+				t.Errorf("%s: %q has several outcomes", name, key)
 			}
-			if diff := took - s.Time; diff > 1e-9 || diff < -1e-9 {
-				t.Errorf("%s: suite %q took %v, its cases %v", name, s.Name, s.Time, took)
-			}
-			for i := range n {
-				total[i] += n[i]
-			}
-			sum += s.Time
 		}
-		if want := [4]int{all.Tests, all.Failures, all.Errors, all.Skipped}; total != want {
-			t.Errorf("%s: says %v, has %v", name, want, total)
+		if want := [4]int{s.Tests, s.Failures, s.Errors, s.Skipped}; n != want {
+			t.Errorf("%s: suite %q says %v, has %v", name, s.Name, want, n)
 		}
-		if diff := sum - all.Time; diff > 0.001*float64(len(f.Runs)) || diff < -0.001*float64(len(f.Runs)) {
-			t.Errorf("%s: took %v, its suites %v", name, all.Time, sum)
+		if diff := took - s.Time; diff > 1e-9 || diff < -1e-9 {
+			t.Errorf("%s: suite %q took %v, its cases %v", name, s.Name, s.Time, took)
 		}
+		for i := range n {
+			total[i] += n[i]
+		}
+		sum += s.Time
+	}
+	if want := [4]int{all.Tests, all.Failures, all.Errors, all.Skipped}; total != want {
+		t.Errorf("%s: says %v, has %v", name, want, total)
+	}
+	if diff := sum - all.Time; diff > 0.001*float64(len(all.Suites)) || diff < -0.001*float64(len(all.Suites)) {
+		t.Errorf("%s: took %v, its suites %v", name, all.Time, sum)
+	}
+}
+
+// A limit is red where the exit code is: when it was exceeded for sure, or cannot be
+// judged. What got worse without a limit is seen, but not red.
+func TestComparisonJUnitOutcomes(t *testing.T) {
+	got := parseJUnit(t, renderComparisons(t, "junit", comparedAll(t))).notPassed()
+	want := []string{
+		"failure after.json against before.json: delivery.p99 +10% in rooms 600 × 10: limit delivery.p99 +10%: delivery.p99 of rooms 600 × 10 rose from 1.20 ms to 21.4 ms, +1,683 % (+1,500 to +1,917 %)",
+		"skipped after.json against before.json: delivery.p99 +10% in rooms 1200 × 10: it may be chance: limit delivery.p99 +10%: delivery.p99 of rooms 1200 × 10 fell from 400 µs to 390 µs, ~ (-5.0 to +3.8 %)",
+		"error after.json against before.json: target.cpu_per_copy +5µs in rooms 600 × 10: limit target.cpu_per_copy +5µs: target.cpu_per_copy of rooms 600 × 10 is 5.00 µs in the base and – in the new",
+		"error after.json against before.json: iteration.p99 +5%: limit iteration.p99 +5%: no run of either side knows iteration.p99",
+		"skipped after.json against before.json: nothing got worse in rooms 600 × 10: latency p99 +1,683 % (+1,500 to +1,917 %), lost +3 (+1 to +4); rooms 600 × 10: 5 runs in the base, 5 in the new",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -148,17 +192,7 @@ func TestJUnitOutcomes(t *testing.T) {
 		{"perfect", roomsMatrix(), nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var got []string
-			for _, s := range readJUnit(t, test.file).Suites {
-				for _, c := range s.Cases {
-					for i, texts := range [][]parsed{c.Failure, c.Error, c.Skipped} {
-						for _, p := range texts {
-							got = append(got, fmt.Sprintf("%s %s: %s: %s", []string{"failure", "error", "skipped"}[i], s.Name, c.Name, p.Text))
-						}
-					}
-				}
-			}
-			if !slices.Equal(got, test.want) {
+			if got := readJUnit(t, test.file).notPassed(); !slices.Equal(got, test.want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 			}
 		})
@@ -191,10 +225,7 @@ func TestNotDone(t *testing.T) {
 	fine := roomsOne()
 	for _, f := range []*result.File{fine, file("connect")} {
 		failed := []NotDone{{Step: "se*cond", Reason: "no\x01 <way>"}, {Step: "third", Reason: "not begun"}}
-		var all parsedSuites
-		if err := xml.Unmarshal([]byte(render(t, "junit", f, Options{Failed: failed})), &all); err != nil {
-			t.Fatal(err)
-		}
+		all := parseJUnit(t, render(t, "junit", f, Options{Failed: failed}))
 		if before := readJUnit(t, f); all.Errors != before.Errors+2 || all.Tests != before.Tests+2 {
 			t.Errorf("%d errors of %d cases, without it %d of %d", all.Errors, all.Tests, before.Errors, before.Tests)
 		}
