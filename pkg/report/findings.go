@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -237,7 +238,8 @@ func (t table) question() string {
 	return "How long does it take to connect clients?"
 }
 
-// summary is the findings table, column for column.
+// summary is the findings table, column for column; before them, where only the steps of
+// a plan tell its rows apart, is that of the steps.
 func (t table) summary() grid {
 	var g grid
 	if t.rooms {
@@ -259,6 +261,12 @@ func (t table) summary() grid {
 			g.rows = append(g.rows, r.roomsCells())
 		} else {
 			g.rows = append(g.rows, r.connectCells())
+		}
+	}
+	if t.any(func(r *result.Run) bool { return t.step(r) != "" }) {
+		g.columns = slices.Insert(g.columns, 0, column{head: "Step", words: true})
+		for i, r := range t.rows {
+			g.rows[i] = slices.Insert(g.rows[i], 0, known(r.run.Step, func(name string) string { return name }))
 		}
 	}
 	return g

@@ -104,24 +104,46 @@ func (d *document) write(w io.Writer) error {
 	return nil
 }
 
-// origins says what made the runs: command, machine, program and time.
+// origins says what made the runs: command, machine, program and time. Commands that
+// follow one another on one machine share its line.
 func (d *document) origins(f *result.File) {
 	sources := f.Sources
 	if len(sources) == 0 {
 		sources = []result.Source{{Tool: f.Tool, Command: f.Command, Host: f.Host, StartedAt: f.StartedAt, Runs: len(f.Runs)}}
 	}
-	for _, s := range sources {
-		if len(s.Command) > 0 {
-			command := clean(ShellWords(s.Command))
-			fence := strings.Repeat("`", max(3, longestRun(command, '`')+1))
-			d.add(fence + "sh\n" + command + "\n" + fence)
+	for len(sources) > 0 {
+		n := 1
+		for n < len(sources) && machineLine(sources[n]) == machineLine(sources[0]) {
+			n++
 		}
-		d.add(escapeMarkdown(clean(originLine(s))))
+		d.origin(sources[:n])
+		sources = sources[n:]
 	}
 }
 
-// originLine is host, program and time in one line.
-func originLine(s result.Source) string {
+// origin is that of sources with one machine line.
+func (d *document) origin(sources []result.Source) {
+	var commands []string
+	for _, s := range sources {
+		if len(s.Command) > 0 {
+			commands = append(commands, clean(ShellWords(s.Command)))
+		}
+	}
+	if text := strings.Join(commands, "\n"); text != "" {
+		fence := strings.Repeat("`", max(3, longestRun(text, '`')+1))
+		d.add(fence + "sh\n" + text + "\n" + fence)
+	}
+	byStart := func(a, b result.Source) int { return a.StartedAt.Compare(b.StartedAt) }
+	const form = "2006-01-02 15:04:05"
+	when := slices.MinFunc(sources, byStart).StartedAt.UTC().Format(form)
+	if last := slices.MaxFunc(sources, byStart).StartedAt.UTC().Format(form); last != when {
+		when += " to " + last
+	}
+	d.add(escapeMarkdown(clean(machineLine(sources[0]) + " · " + when + " UTC")))
+}
+
+// machineLine is host and program in one line.
+func machineLine(s result.Source) string {
 	parts := []string{s.Host.Name, s.Host.OS + "/" + s.Host.Arch}
 	if s.Host.Kernel != nil {
 		parts = append(parts, "kernel "+*s.Host.Kernel)
@@ -137,9 +159,7 @@ func originLine(s result.Source) string {
 	if s.Host.MemoryBytes != nil {
 		parts = append(parts, sizeBytes(*s.Host.MemoryBytes))
 	}
-	parts = append(parts,
-		fmt.Sprintf("sseload %s (commit %s, %s)", s.Tool.Version, s.Tool.Commit, s.Tool.Go),
-		s.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
+	parts = append(parts, fmt.Sprintf("sseload %s (commit %s, %s)", s.Tool.Version, s.Tool.Commit, s.Tool.Go))
 	return strings.Join(parts, " · ")
 }
 

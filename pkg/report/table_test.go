@@ -1,8 +1,10 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sseload/sseload/pkg/result"
 )
@@ -128,6 +130,41 @@ func TestStepsHaveNames(t *testing.T) {
 	}
 	if got, want := namesOf(&f), "old: 600, new: 600, old: 700, 800, 600, 700"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+	var steps []string
+	summary := tables(&f)[0].summary()
+	for _, cells := range summary.rows {
+		steps = append(steps, cells[0])
+	}
+	if got, want := strings.Join(steps, ", "), "old, new, old, new, –, –"; summary.columns[0].head != "Step" || got != want {
+		t.Errorf("%s: %s, want %s", summary.columns[0].head, got, want)
+	}
+	f.Runs = f.Runs[2:4]
+	if head := tables(&f)[0].summary().columns[0].head; head != "Type" {
+		t.Errorf("%s is the first column, though the clients tell the runs apart", head)
+	}
+}
+
+// Commands on one machine share its line, whenever they were run.
+func TestOrigins(t *testing.T) {
+	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	one, other := result.Host{Name: "one", OS: "linux", Arch: "amd64", Cores: 2}, result.Host{Name: "other", OS: "linux", Arch: "amd64", Cores: 1}
+	tool := result.Tool{Version: "v1", Commit: "c", Go: "go1"}
+	f := result.File{Sources: []result.Source{
+		{Tool: tool, Command: []string{"sseload", "b"}, Host: one, StartedAt: at.Add(time.Minute)},
+		{Tool: tool, Command: []string{"sseload", "a"}, Host: one, StartedAt: at},
+		{Tool: tool, Command: []string{"sseload", "c"}, Host: other, StartedAt: at},
+		{Tool: tool, Command: []string{"sseload", "d"}, Host: one, StartedAt: at},
+	}}
+	var d document
+	d.origins(&f)
+	want := []string{
+		"```sh\nsseload b\nsseload a\n```", "one · linux/amd64 · 2 cores · sseload v1 (commit c, go1) · 2026-11-24 10:00:00 to 2026-11-24 10:01:00 UTC",
+		"```sh\nsseload c\n```", "other · linux/amd64 · 1 core · sseload v1 (commit c, go1) · 2026-11-24 10:00:00 UTC",
+		"```sh\nsseload d\n```", "one · linux/amd64 · 2 cores · sseload v1 (commit c, go1) · 2026-11-24 10:00:00 UTC",
+	}
+	if !slices.Equal(d.blocks, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(d.blocks, "\n"), strings.Join(want, "\n"))
 	}
 }
 
