@@ -2,14 +2,13 @@ package report
 
 import (
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/sseload/sseload/pkg/compare"
 )
 
 // comparisonJUnit is a suite for each new side: a case for each limit in each row, then
-// one for each row that is checked without a limit.
+// one for each row: whether anything got worse there.
 //
 // What is red there and what the exit code says are one: an exceeded limit is a failure,
 // one that cannot be judged an error. One that was exceeded, but perhaps by chance, is
@@ -68,16 +67,16 @@ func findingCase(f *compare.Finding) junitCase {
 // rowCase is whether anything in a row got worse, limited or not.
 func rowCase(row *compare.Row) junitCase {
 	k := junitCase{Name: clean("nothing got worse in " + row.Name), Time: junitSeconds(0)}
-	var worse, remarks []string
+	worse, about := []string{}, []string{rowText(row)}
 	for i := range row.Changes {
 		if c := &row.Changes[i]; c.Verdict == compare.Worse {
 			worse = append(worse, c.Label+" "+changeText(c))
 		}
 	}
 	for _, r := range rowRemarks(row) {
-		remarks = append(remarks, r.String())
+		about = append(about, r.String())
 	}
-	text := strings.Join(slices.Concat([]string{rowText(row)}, remarks), "; ")
+	text := strings.Join(about, "; ")
 	if len(worse) == 0 {
 		k.Out = clean(text)
 		return k

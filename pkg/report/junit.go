@@ -193,15 +193,18 @@ func suiteNames(f *result.File) []string {
 	return names
 }
 
-// numbered tells names apart that are the same: the second gets "#2" behind it.
+// numbered tells names apart that are the same: the second gets "#2" behind it, unless
+// that is a name of its own.
 type numbered map[string]int
 
 func (n numbered) next(name string) string {
-	n[name]++
-	if times := n[name]; times > 1 {
-		name += " #" + strconv.Itoa(times)
+	unique := name
+	for n[unique] > 0 {
+		n[name]++
+		unique = name + " #" + strconv.Itoa(n[name])
 	}
-	return name
+	n[unique] = 1
+	return unique
 }
 
 func verdictCase(v *result.Verdict) junitCase {

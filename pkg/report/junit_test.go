@@ -245,3 +245,14 @@ func TestNotDone(t *testing.T) {
 		t.Errorf("beside what failed: %q", head)
 	}
 }
+
+func TestNumbered(t *testing.T) {
+	names := numbered{}
+	var got []string
+	for _, name := range []string{"a", "a #2", "a", "a", "b", "a #2"} {
+		got = append(got, names.next(name))
+	}
+	if want := []string{"a", "a #2", "a #3", "a #4", "b", "a #2 #2"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
